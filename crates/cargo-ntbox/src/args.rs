@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ntbox::OsVersion;
 
 /// Builds, runs, verifies and packages Windows kernel drivers in Rust, on Linux.
 ///
@@ -45,6 +46,9 @@ pub enum Command {
     Ioctl(Run),
     /// Build a driver, and list what it imports from the kernel
     Imports(Run),
+    /// Check the drivers' images without running them: imports against --min-os, sections,
+    /// flags, checksum, identity of the PDB
+    Check(Check),
     /// Build the drivers, and run the tests of the workspace's other packages
     Test(Test),
     /// Build a driver package: the driver, its INF, a catalogue, signed with a test
@@ -120,6 +124,10 @@ pub struct Build {
     /// The manifest
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<PathBuf>,
+    /// The oldest Windows that the drivers must load on: an import of what came later is an
+    /// error
+    #[arg(long, value_name = "MAJOR.MINOR.BUILD", value_parser = ntbox::parse::version)]
+    pub min_os: Option<OsVersion>,
     /// Show what cargo prints about each crate
     #[arg(short, long)]
     pub verbose: bool,
@@ -133,6 +141,17 @@ pub struct Run {
     /// see `cargo ntbox exec run --help`
     #[arg(last = true)]
     pub arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub build: Build,
+    /// Check this image in place of building
+    pub file: Option<PathBuf>,
+    /// Write JSON instead of text, one object for each driver
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -31,6 +31,12 @@ pub fn cache_folder() -> anyhow::Result<PathBuf> {
     Ok(base.join("cargo-ntbox"))
 }
 
+/// The lists of what the kernel, the HAL and WMI's library export: file name and text.
+pub fn export_lists() -> impl Iterator<Item = (&'static str, &'static str)> {
+    LIB.files()
+        .filter_map(|file| Some((file.path().to_str()?, file.contents_utf8()?)))
+}
+
 /// The unpacked parts.
 #[derive(Debug)]
 pub struct Assets {

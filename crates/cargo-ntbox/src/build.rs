@@ -11,6 +11,7 @@ use cross_builder::{Places, Rust, Tools};
 
 use crate::args::Build;
 use crate::assets::Assets;
+use crate::check;
 use crate::project::{Driver, Project};
 use crate::stand_in;
 
@@ -40,8 +41,24 @@ pub fn tools(assets: &Assets) -> anyhow::Result<Tools> {
     Ok(cross_builder::prepare(&places, rust, &program, &report)?)
 }
 
-/// Builds the selected drivers of a project.
+/// Builds the selected drivers of a project, and refuses one that imports what `--min-os`
+/// lacks.
 pub fn build(project: &Project, arguments: &Build) -> anyhow::Result<Vec<Image>> {
+    let images = build_unchecked(project, arguments)?;
+    let Some(min_os) = arguments.min_os else {
+        return Ok(images);
+    };
+    for image in &images {
+        let newer = check::newer_imports(&image.sys, min_os)?;
+        if !newer.is_empty() {
+            bail!("{}: {}", image.driver.package, newer.join("\n  "));
+        }
+    }
+    Ok(images)
+}
+
+/// Builds the selected drivers of a project, whatever they import.
+pub fn build_unchecked(project: &Project, arguments: &Build) -> anyhow::Result<Vec<Image>> {
     let assets = Assets::unpack()?;
     let (mut workspace, dependencies) = project.resolve(arguments)?;
     for dependency in &dependencies {

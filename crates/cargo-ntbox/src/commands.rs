@@ -10,7 +10,7 @@ use crate::args::{Build, Cli, Command, Run, Test};
 use crate::assets;
 use crate::build::{self, report};
 use crate::project::Project;
-use crate::{package, template};
+use crate::{check, package, template};
 
 /// Names the driver's file for tests.
 const DRIVER_VARIABLE: &str = "NTBOX_DRIVER";
@@ -35,6 +35,7 @@ pub fn execute(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Sweep(run) => on_driver("sweep", &[], run),
         Command::Ioctl(run) => on_driver("ioctl", &[], run),
         Command::Imports(run) => on_driver("imports", &[], run),
+        Command::Check(arguments) => check::run(arguments),
         Command::Test(arguments) => test(arguments),
         Command::Package(arguments) => {
             let images = build::build(&Project::load(arguments)?, arguments)?;

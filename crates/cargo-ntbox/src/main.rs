@@ -8,6 +8,8 @@ mod assets;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod build;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod check;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod commands;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod package;

@@ -451,3 +451,22 @@ pub fn beside(driver: &Driver, extension: &str) -> Option<PathBuf> {
         .map(|name| driver.folder.join(name).with_extension(extension))
         .find(|path: &PathBuf| Path::is_file(path))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problem_is_the_error_without_warnings_and_backtrace() {
+        let messages = "warning: old\nmore of it\nerror: no such package\nwhy\n";
+        assert_eq!(problem(messages), "no such package\nwhy");
+        let rustup = "error: toolchain '1.85.0-x' is not installed\nhelp: install it\n\n\
+                      Stack backtrace:\n   0: x";
+        let text = problem(rustup);
+        assert!(
+            text.starts_with("toolchain '1.85.0-x' is not installed\nhelp: install it\nhelp: ")
+        );
+        assert!(text.contains("cargo +stable ntbox"), "{text}");
+        assert!(!text.contains("backtrace"), "{text}");
+    }
+}

@@ -89,9 +89,14 @@ pub unsafe extern "system" fn driver_entry(
     _: PCUNICODE_STRING,
 ) -> NTSTATUS {{
     driver.DriverUnload = Some(unload);
-    wdk::println!("{name}: started");
+    let irql = unsafe {{ wdk_sys::ntddk::KeGetCurrentIrql() }};
+    wdk::println!("{name}: started at IRQL {{irql}}");
     STATUS_SUCCESS
 }}
+
+// What MinGW's headers lack, or have as another type.
+const _: fn(wdk_sys::PETHREAD) -> wdk_sys::PKTHREAD = |thread| thread;
+const _: usize = core::mem::size_of::<wdk_sys::MEMORY_BASIC_INFORMATION>();
 
 unsafe extern "C" fn unload(_: *mut DRIVER_OBJECT) {{}}
 "#
@@ -166,7 +171,9 @@ fn workspace_of_two_drivers_of_an_older_release_builds_both() {
     assert!(files[1].ends_with("two_b_package/two_b.sys"), "{text}");
 
     let text = succeed(&workspace, &["run", "--package", "two-b"]);
-    assert!(text.contains("two-b: started"), "{text}");
+    assert!(text.contains("two-b: started at IRQL 0"), "{text}");
+    let text = succeed(&workspace, &["imports", "--package", "one"]);
+    assert!(!text.contains("KeGetCurrentIrql"), "{text}");
 
     let errors = fail(&workspace, &["run"], 7);
     assert!(errors.contains("--package: one, two-b"), "{errors}");
@@ -188,6 +195,75 @@ fn framework_driver_is_refused() {
     assert!(
         errors.starts_with("error: package `framework` is a KMDF driver"),
         "{errors}"
+    );
+}
+
+#[test]
+fn driver_without_model_or_of_old_release_is_refused() {
+    let project = folder("no-model");
+    write_driver(&project, "bare", ["0.3.0", "0.3.0", "0.3.0"], false);
+    let manifest = project.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("a manifest") + "\n[workspace]\n";
+    write(&manifest, &text);
+    let errors = fail(&project, &["build"], 7);
+    assert!(
+        errors.starts_with("error: package `bare` names no driver model"),
+        "{errors}"
+    );
+    write(&manifest, &text.replace("0.3.0", "0.2.0"));
+    let errors = fail(&project, &["build"], 7);
+    assert!(
+        errors.starts_with("error: package `bare` depends on wdk-build 0.2 or older"),
+        "{errors}"
+    );
+}
+
+/// Writes a driver that panics in DriverEntry and imports a function of Windows 10.
+fn write_panicking_driver(project: &Path) {
+    write_driver(project, "checked", ["0.5.0", "0.5.2", "0.6.0"], true);
+    let manifest = project.join("Cargo.toml");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    let text = text.replace("[build-dep", "wdk-panic = \"0.5.0\"\n[build-dep");
+    write(&manifest, &format!("{text}\n[workspace]\n\n{PROFILES}"));
+    let source = project.join("src/lib.rs");
+    let text = fs::read_to_string(&source).expect("a source");
+    let handler = &text[text.find("#[panic_handler]").expect("a handler")
+        ..text.find("#[export_name").expect("an entry")];
+    let text = text.replace(handler, "extern crate wdk_panic;\n").replace(
+        "    STATUS_SUCCESS\n",
+        "    let block = unsafe { wdk_sys::ntddk::ExAllocatePool2(0x40, 16, 0x7473_6554) };\n    \
+             assert!(block.is_null(), \"a block\");\n    STATUS_SUCCESS\n",
+    );
+    write(&source, &text);
+}
+
+#[test]
+fn check_finds_imports_newer_than_minimum_and_run_names_place_of_panic() {
+    let project = folder("checked");
+    write_panicking_driver(&project);
+
+    let text = succeed(
+        &project,
+        &["check", "--release", "--json", "--min-os", "10.0.19041"],
+    );
+    assert!(text.contains("\"findings\": []"), "{text}");
+    let older = ["--release", "--min-os", "10.0.17763"];
+    let output = cargo_ntbox(&project, &[&["check"], &older[..]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    assert!(
+        text.contains("ntoskrnl.exe!ExAllocatePool2 came with Windows 10.0.19041"),
+        "{text}"
+    );
+    let errors = fail(&project, &[&["build"], &older[..]].concat(), 7);
+    assert!(errors.contains("ExAllocatePool2"), "{errors}");
+
+    let output = cargo_ntbox(&project, &["run", "--release"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(
+        text.contains("the driver panicked at src/lib.rs:"),
+        "{text}"
     );
 }
 
