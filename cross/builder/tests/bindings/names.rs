@@ -67,6 +67,10 @@ const UNLINKED: &[(&str, &str)] = &[
     ),
 ];
 
+/// Functions that take numbers of pages: `windows-sys` has those in 32 bits, the bindings
+/// that Microsoft published in 64.
+const PAGE_NUMBERS: [&str; 2] = ["FsRtlIsExtentDangling", "MmMapMemoryDumpMdlEx"];
+
 /// The folder of the import libraries.
 fn libraries() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../lib")
@@ -227,6 +231,7 @@ fn function_missing_in_headers_matches_wdk() {
     assert!(own.len() > 300, "too few to be true: {}", own.len());
     let wrong: Vec<String> = own
         .iter()
+        .filter(|name| !PAGE_NUMBERS.contains(&name.as_str()))
         .filter_map(|name| disagreement(name, &generated, &reference))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
