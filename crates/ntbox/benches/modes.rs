@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use ntbox::{Config, Guard, Machine, Operation, Verify};
+use ntbox::{Config, Guard, Instrument, Machine, Operation, Verify};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -36,11 +36,19 @@ const fn code(function: u32, method: u32) -> u32 {
 /// A way to run a driver.
 type Mode = (&'static str, fn(Config) -> Config);
 
-const MODES: [Mode; 5] = [
+const MODES: [Mode; 7] = [
     ("without checks", |config| config),
     ("`--verify`", |config| config.verify(Verify::Standard)),
     ("`--verify --guard before`", |config| {
         config.verify(Verify::Standard).guard(Guard::Before)
+    }),
+    ("`--instrument plain`", |config| {
+        config.instrument(Instrument::Plain)
+    }),
+    ("`--verify --instrument memory`", |config| {
+        config
+            .verify(Verify::Standard)
+            .instrument(Instrument::Memory)
     }),
     ("as `sweep` runs it", |config| Config {
         list_faults: true,
