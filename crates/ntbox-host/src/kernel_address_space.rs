@@ -388,10 +388,10 @@ mod tests {
         let mut seed = 1_u64;
         let mut draw = |limit: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (seed >> 33) % limit
+            usize::try_from((seed >> 33) % limit).expect("31 bits")
         };
         for step in 0..20_000 {
-            let pages = 1 + draw(4);
+            let pages = 1 + draw(4) as u64;
             let room = space.room(ZONE, pages).ok();
             assert_eq!(room, lowest_room(&space, pages), "step {step}");
             let area = Area {
@@ -402,7 +402,7 @@ mod tests {
             };
             if let Some(va) = room.filter(|_| draw(5) > 1) {
                 space.areas.insert(va, area);
-            } else if let Some(va) = space.areas.keys().nth(draw(20) as usize).copied() {
+            } else if let Some(va) = space.areas.keys().nth(draw(20)).copied() {
                 space.areas.remove(&va);
                 space.reopen(va);
             }

@@ -149,7 +149,9 @@ mod tests {
     fn free_of_invalid_address_stops() {
         processor();
         match free(0x1234, 0) {
-            Err(Stop::BugCheck(data)) => assert_eq!((data.code, data.parameters[0]), (0xc2, 0x46)),
+            Err(Stop::BugCheck(data)) => {
+                assert_eq!((data.code, data.parameters[0]), (0xc2, 0x46));
+            }
             other => panic!("{other:?}"),
         }
     }
