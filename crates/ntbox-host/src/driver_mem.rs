@@ -10,6 +10,7 @@ use std::arch::naked_asm;
 
 pub use super::driver_mem::atomic::*;
 use super::memory_map;
+use super::translation::shadow;
 
 mod atomic;
 
@@ -178,7 +179,12 @@ fn bounds() -> (u64, u64, u64) {
 fn check(va: u64, length: u64, write: bool) -> Result<(), Fault> {
     let range = memory_map::driver_range();
     match va.checked_add(length.saturating_sub(1)) {
-        Some(last) if last < range.end && (length == 0 || va >= range.start) => Ok(()),
+        Some(last) if last < range.end && (length == 0 || va >= range.start) => {
+            match shadow::first_freed(va, length) {
+                None => Ok(()),
+                Some(address) => Err(Fault { address, write }),
+            }
+        }
         _ => Err(Fault { address: va, write }),
     }
 }

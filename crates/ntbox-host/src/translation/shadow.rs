@@ -35,6 +35,8 @@ const ZONES: [Zone; 11] = [
 const SHIFT: u32 = 3;
 /// No byte of the eight may be accessed.
 const CLOSED: u8 = 0xff;
+/// The same; they were freed, and the kernel does not access them either.
+const FREED: u8 = 0xfd;
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
@@ -96,6 +98,31 @@ pub fn close(range: Range<u64>) {
     let start = range.start.next_multiple_of(1 << SHIFT);
     let end = range.end & !((1 << SHIFT) - 1);
     fill(start..end, CLOSED);
+}
+
+/// Lets accesses of the driver to whole groups of eight bytes ask, and those of the kernel
+/// fail.
+pub fn free(range: Range<u64>) {
+    fill(range, FREED);
+}
+
+/// The first freed byte of a range.
+#[must_use]
+pub fn first_freed(start: u64, length: u64) -> Option<u64> {
+    if !is_on() || length == 0 {
+        return None;
+    }
+    let last = start.checked_add(length - 1)?;
+    let pools = [NONPAGED_POOL, PAGED_POOL];
+    let zone = pools.iter().find(|zone| zone.contains(start))?;
+    let last = last.min(zone.end() - 1);
+    let groups = start >> SHIFT..=last >> SHIFT;
+    let first = groups.into_iter().find(|group| {
+        // SAFETY: a byte of the shadow of a zone, which is mapped for the life of the
+        // process and to which no reference points.
+        unsafe { (*group as *const u8).read() == FREED }
+    })?;
+    Some((first << SHIFT).max(start))
 }
 
 /// Lets accesses to a range pass. It begins at a multiple of eight; what follows its end

@@ -273,6 +273,14 @@ impl Pools {
         self.special(va)?.place(va)
     }
 
+    /// Makes the freed block of special pool inaccessible that an address lies in.
+    pub fn protect_freed(&mut self, va: u64) {
+        let mut all = self.special.iter_mut();
+        if let Some((_, special)) = all.find(|(_, special)| special.contains(va)) {
+            special.protect_freed(va);
+        }
+    }
+
     /// The block of special pool that a range lies beside, on its pages, and its tag.
     pub fn left_block(&self, range: &Range<u64>) -> Option<(Near, u32)> {
         let near = self.special(range.start)?.left_block(range)?;

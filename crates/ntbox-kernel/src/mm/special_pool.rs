@@ -21,6 +21,10 @@ use crate::base::stack_trace_db::StackId;
 /// What the pages of a block hold around it.
 const PATTERN: u8 = 0x6b;
 
+/// Freed blocks that are kept before the oldest one is used again, where that costs no
+/// change of protections.
+const QUARANTINE: usize = 4096;
+
 /// Pages of one block.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -111,7 +115,9 @@ impl Special {
     ) -> Option<u64> {
         let pages = size.div_ceil(PAGE_SIZE);
         let first = self.room(pages)?;
-        Space::set_host_protection(first, pages, self.protection).ok()?;
+        if !self.by_shadow() || !self.slots.contains_key(&first) {
+            Space::set_host_protection(first, pages, self.protection).ok()?;
+        }
         if self.kind == PoolKind::Paged {
             force_irql::open(first, pages);
         }
@@ -120,6 +126,7 @@ impl Special {
         } else {
             PAGE_SIZE - size.next_multiple_of(unit)
         };
+        shadow::close(first..first + pages * PAGE_SIZE);
         driver_mem::fill(first, PATTERN, pages * PAGE_SIZE).ok()?;
         let slot = Slot {
             pages,
@@ -130,19 +137,36 @@ impl Special {
             freed: None,
         };
         self.slots.insert(first, slot);
-        shadow::close(first..first + pages * PAGE_SIZE);
         shadow::open(slot.block..slot.block + size);
         Some(slot.block)
     }
 
+    /// Whether checks of translated code see accesses to freed blocks, so that their pages
+    /// stay as they are. What is executed is not checked, and paged pool has protections by
+    /// IRQL.
+    fn by_shadow(&self) -> bool {
+        shadow::is_on() && self.kind == PoolKind::NonPaged
+    }
+
     /// The first page of a slot with so many pages.
     fn room(&mut self, pages: u64) -> Option<u64> {
+        if self.by_shadow()
+            && self.free.len() >= QUARANTINE
+            && let Some(first) = self.oldest(pages)
+        {
+            return Some(first);
+        }
         let end = self.next.checked_add(pages + 1)?;
         if end <= self.zone.size / PAGE_SIZE {
             let first = self.zone.base + self.next * PAGE_SIZE;
             self.next = end;
             return Some(first);
         }
+        self.oldest(pages)
+    }
+
+    /// The slot with so many pages that is free for the longest time.
+    fn oldest(&mut self, pages: u64) -> Option<u64> {
         let slots = &self.slots;
         let fits = |first: &u64| slots.get(first).is_some_and(|slot| slot.pages == pages);
         let oldest = self.free.iter().position(fits)?;
@@ -160,13 +184,19 @@ impl Special {
         let Some((first, _)) = self.slot(va) else {
             return;
         };
+        let by_shadow = self.by_shadow();
         if let Some(slot) = self.slots.get_mut(&first) {
             slot.freed = Some(freed);
             if self.kind == PoolKind::Paged {
                 force_irql::close(first, slot.pages);
             }
-            Space::clear_access(first, slot.pages);
-            shadow::close(first..first + slot.pages * PAGE_SIZE);
+            let end = first + slot.pages * PAGE_SIZE;
+            if by_shadow {
+                shadow::free(first..end);
+            } else {
+                shadow::close(first..end);
+                Space::clear_access(first, slot.pages);
+            }
             self.free.push_back(first);
         }
     }
@@ -176,6 +206,18 @@ impl Special {
         self.slot(va).is_some_and(|(first, slot)| {
             slot.freed.is_none() && va - first < slot.pages * PAGE_SIZE
         })
+    }
+
+    /// Makes a block inaccessible that was freed, if an address lies in its pages. It is not
+    /// used again.
+    pub fn protect_freed(&mut self, va: u64) {
+        if let Some((first, slot)) = self.slot(va)
+            && slot.freed.is_some()
+            && va - first < slot.pages * PAGE_SIZE
+        {
+            Space::clear_access(first, slot.pages);
+            self.free.retain(|free| *free != first);
+        }
     }
 
     /// The block in use on whose pages a range lies that is not all of the block's.

@@ -14,6 +14,9 @@ use crate::mm::special_pool::Near;
 /// Reports an access of the driver to system memory, if it leaves a block that is in use.
 pub fn checked(access: &CheckedAccess<'_>) {
     let range = &access.range;
+    // An access to a freed block faults then, with the registers of its instruction: a check
+    // may stand before other instructions.
+    mm::with(|memory| memory.pools.protect_freed(range.start));
     let block = mm::with(|memory| memory.pools.left_block(range));
     let Some((block, tag)) = block else {
         return;
