@@ -23,7 +23,7 @@ const PATTERN: u8 = 0x6b;
 
 /// Freed blocks that are kept before the oldest one is used again, where that costs no
 /// change of protections.
-const QUARANTINE: usize = 4096;
+const QUARANTINE: usize = 256;
 
 /// Pages of one block.
 #[derive(Debug, Clone, Copy)]
