@@ -233,11 +233,23 @@ impl Special {
     pub fn damage(&self, va: u64) -> Option<u64> {
         let (first, slot) = self.slot(va)?;
         let (begin, end) = (slot.block, slot.block + slot.size);
-        let changed = |at: &u64| driver_mem::read_u8(*at) != Ok(PATTERN);
-        (first..begin)
-            .rev()
-            .find(changed)
-            .or_else(|| (end..first + slot.pages * PAGE_SIZE).find(changed))
+        let mut page = [0; 0x1000];
+        let mut around = |start: u64, end: u64| -> Vec<u64> {
+            // Less than a page, on either side.
+            let length = usize::try_from(end - start).unwrap_or(0).min(page.len());
+            let bytes = &mut page[..length];
+            if driver_mem::read_bytes(start, bytes).is_err() {
+                return vec![start];
+            }
+            if bytes.iter().all(|byte| *byte == PATTERN) {
+                return Vec::new();
+            }
+            let changed = (start..end).zip(bytes.iter());
+            let changed = changed.filter(|(_, byte)| **byte != PATTERN);
+            changed.map(|(at, _)| at).collect()
+        };
+        let before = around(first, begin).last().copied();
+        before.or_else(|| around(end, first + slot.pages * PAGE_SIZE).first().copied())
     }
 
     /// What an address that cannot be accessed is.
