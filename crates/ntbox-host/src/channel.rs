@@ -6,9 +6,9 @@ use std::os::unix::net::UnixStream;
 use ntbox_api::ipc::{Event, write};
 
 use super::hook::Hook;
-use super::kernel_cell::Exclusive;
+use super::kernel_cell::KernelCell;
 
-static STREAM: Exclusive<Option<UnixStream>> = Exclusive::new(None);
+static STREAM: KernelCell<Option<UnixStream>> = KernelCell::new(None);
 
 /// Records events in unit tests.
 pub static RECORDER: Hook<fn(&Event)> = Hook::new();

@@ -190,7 +190,7 @@ impl Arguments<'_> {
 
 /// Why an export does not return to its caller.
 #[derive(Debug)]
-pub enum Stop {
+pub enum NoReturn {
     /// An exception is raised at the caller.
     Raise(Box<ExceptionRecord>),
     /// The kernel stops.
@@ -200,13 +200,13 @@ pub enum Stop {
     Fault(Fault),
 }
 
-impl From<Fault> for Stop {
+impl From<Fault> for NoReturn {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
 
-impl Stop {
+impl NoReturn {
     /// Raises `status`, as `ExRaiseStatus` does.
     #[must_use]
     pub fn raise(status: u32) -> Self {
@@ -224,7 +224,7 @@ impl Stop {
 }
 
 /// What an export gives: the value of RAX, or why it does not return.
-pub type Return = Result<u64, Stop>;
+pub type ExportResult = Result<u64, NoReturn>;
 
 /// One export of the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -232,9 +232,9 @@ pub struct Export {
     /// Name that drivers import.
     pub name: &'static str,
     /// What it does.
-    pub handler: fn(&mut Call<'_>) -> Return,
+    pub handler: fn(&mut Call<'_>) -> ExportResult,
     /// How it fails when it is told to; `None` if it cannot.
-    pub failure: Option<fn(&mut Call<'_>) -> Return>,
+    pub failure: Option<fn(&mut Call<'_>) -> ExportResult>,
     /// Highest IRQL at which it may be called.
     pub max_irql: u8,
     /// Where its contract is written down.

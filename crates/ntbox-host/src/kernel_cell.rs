@@ -86,7 +86,7 @@ impl Drop for Turn {
 }
 
 /// A value that the kernel's thread changes, one user at a time.
-pub struct Exclusive<T> {
+pub struct KernelCell<T> {
     is_held: AtomicBool,
     value: UnsafeCell<T>,
 }
@@ -94,9 +94,9 @@ pub struct Exclusive<T> {
 // SAFETY: only one thread gets at the value, the one that `OWNER` names; when
 // another becomes that, the end of a `Turn` and `claim` order what they do. So the value is
 // sent between threads, and never shared.
-unsafe impl<T: Send> Sync for Exclusive<T> {}
+unsafe impl<T: Send> Sync for KernelCell<T> {}
 
-impl<T> Exclusive<T> {
+impl<T> KernelCell<T> {
     /// Makes one.
     pub const fn new(value: T) -> Self {
         Self {
@@ -150,7 +150,7 @@ fn misused(how: &str) -> ! {
     panic!("state of the kernel is {how}")
 }
 
-impl<T: fmt::Debug> fmt::Debug for Exclusive<T> {
+impl<T: fmt::Debug> fmt::Debug for KernelCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exclusive").finish_non_exhaustive()
     }
@@ -168,7 +168,7 @@ impl<T: fmt::Debug> fmt::Debug for Exclusive<T> {
 /// needs_sync::<ntbox_host::kernel_cell::Guard<'static, u32>>();
 /// ```
 pub struct Guard<'a, T> {
-    of: &'a Exclusive<T>,
+    of: &'a KernelCell<T>,
     /// Neither sent nor shared.
     on_thread: PhantomData<*const ()>,
 }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn lock_after_release_succeeds() {
         let _turn = Turn::take();
-        let number = Exclusive::new(1);
+        let number = KernelCell::new(1);
         *number.lock() += 1;
         *number.lock() += 1;
         assert_eq!(*number.lock(), 3);
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn lock_while_held_panics() {
         let _turn = Turn::take();
-        let number = Exclusive::new(1);
+        let number = KernelCell::new(1);
         let first = number.lock();
         let second = std::panic::catch_unwind(AssertUnwindSafe(|| *number.lock()));
         assert!(second.is_err());
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn assert_none_held_panics_while_a_guard_lives() {
         let _turn = Turn::take();
-        let number = Exclusive::new(1);
+        let number = KernelCell::new(1);
         assert_none_held();
         let guard = number.lock();
         assert!(std::panic::catch_unwind(assert_none_held).is_err());
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn lock_from_other_thread_panics() {
         let _turn = Turn::take();
-        let number = Exclusive::new(1);
+        let number = KernelCell::new(1);
         std::thread::scope(|scope| {
             let other = scope.spawn(|| *number.lock());
             assert!(other.join().is_err());

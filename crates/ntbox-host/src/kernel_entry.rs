@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use super::bug_check::{Access, BugCheckData};
 use super::context::Context;
-use super::gate::{Call, Frame, Return, Stop};
+use super::gate::{Call, ExportResult, Frame, NoReturn};
 use super::routine::Routine;
 use super::signals::SignalHandlers;
 use super::translation::CheckedAccess;
@@ -15,11 +15,11 @@ use super::translation::CheckedAccess;
 #[derive(Debug, Clone, Copy)]
 pub struct KernelEntries {
     /// Executes an export call.
-    pub invoke: fn(&mut Call<'_>) -> Return,
+    pub invoke: fn(&mut Call<'_>) -> ExportResult,
     /// Ends a call that does not return: raises the exception or stops the system.
-    pub end_call: fn(&Frame, Stop) -> !,
+    pub end_call: fn(&Frame, NoReturn) -> !,
     /// Stops the system: what the kernel does by itself, for no call, cannot go on.
-    pub end_internal: fn(Stop) -> !,
+    pub end_internal: fn(NoReturn) -> !,
     /// Stops the system. The context is where the driver was, if it is known.
     pub bug_check: fn(BugCheckData, Option<&Context>) -> !,
     /// Stops the system: the upcalls in progress leave no stack for another.

@@ -1,7 +1,7 @@
 //! The loaded images: where each lies. Messages name an address by module and
 //! offset, and exception handling finds the function table.
 
-use super::kernel_cell::Exclusive;
+use super::kernel_cell::KernelCell;
 
 /// A loaded image.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Module {
     pub name: String,
 }
 
-static MODULES: Exclusive<Vec<Module>> = Exclusive::new(Vec::new());
+static MODULES: KernelCell<Vec<Module>> = KernelCell::new(Vec::new());
 
 /// Adds an image.
 pub fn insert(module: Module) {

@@ -9,7 +9,7 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 
-use super::kernel_cell::Exclusive;
+use super::kernel_cell::KernelCell;
 use super::memory_map;
 use super::modules;
 
@@ -113,7 +113,7 @@ pub fn is_reachable(address: u64) -> bool {
 }
 
 /// Who registered a routine in a structure, by the structure's address.
-static REGISTRARS: Exclusive<Option<FxHashMap<u64, u64>>> = Exclusive::new(None);
+static REGISTRARS: KernelCell<Option<FxHashMap<u64, u64>>> = KernelCell::new(None);
 
 /// Notes that the call which returns to `caller` put a routine into a structure.
 pub fn note_registrar(holder: u64, caller: u64) {

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::memory_map::{GUEST_END, STACKS};
 use super::translation;
 use super::translation::interruption::{self, Interrupted};
-use super::trap::{Trap, Trapped};
+use super::trap::{PendingTrap, Trap};
 use super::{cpu, driver_mem, kernel_entry, process, timer, upcall};
 
 /// The registers in the order in which instructions number them.
@@ -135,9 +135,9 @@ pub fn install() {
 }
 
 /// Goes on outside of the signal, on the host stack.
-extern "sysv64" fn trapped(state: *const Trapped) -> ! {
+extern "sysv64" fn trapped(state: *const PendingTrap) -> ! {
     // SAFETY: the handler has put it on this very stack, above this frame.
-    let Trapped { context, trap } = unsafe { state.read() };
+    let PendingTrap { context, trap } = unsafe { state.read() };
     (kernel_entry::get().signals.trap)(&context, trap)
 }
 
@@ -330,21 +330,21 @@ fn goes_on(
 }
 
 /// Arranges that the thread goes on in `target` when the handler returns, with
-/// the address of a [`Trapped`] on the host stack.
+/// the address of a [`PendingTrap`] on the host stack.
 fn leave_signal(
     context: &mut libc::ucontext_t,
     trap: Trap,
-    target: extern "sysv64" fn(*const Trapped) -> !,
+    target: extern "sysv64" fn(*const PendingTrap) -> !,
 ) {
-    let state = Trapped {
+    let state = PendingTrap {
         context: capture(context),
         trap,
     };
-    let top = cpu::current().host_rsp.get() - size_of::<Trapped>() as u64;
+    let top = cpu::current().host_rsp.get() - size_of::<PendingTrap>() as u64;
     let place = top & !15;
     // SAFETY: below the host stack pointer of the innermost callout, where no
     // frame lives while the driver runs; aligned for the structure.
-    unsafe { (place as *mut Trapped).write(state) };
+    unsafe { (place as *mut PendingTrap).write(state) };
     let registers = &mut context.uc_mcontext.gregs;
     registers[libc::REG_RDI as usize] = place.cast_signed();
     // As after a call: 8 bytes off the alignment.
@@ -392,7 +392,7 @@ fn internal_fault(signal: libc::c_int, rip: u64, address: u64) -> ! {
 ///
 /// Not to be called: the signal handler jumps here.
 #[unsafe(naked)]
-extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
+extern "sysv64" fn interrupted(state: *const PendingTrap) -> ! {
     naked_asm!(
         // RDI points at the state. The extended registers go below it, in an
         // area that is large enough for every processor (XSAVE needs its
@@ -420,7 +420,7 @@ extern "sysv64" fn interrupted(state: *const Trapped) -> ! {
 }
 
 /// Runs a tick, outside of the signal and on the host stack.
-extern "sysv64" fn tick(state: *mut Trapped) {
+extern "sysv64" fn tick(state: *mut PendingTrap) {
     // SAFETY: the handler has put it on this stack, above this frame, and nothing moves
     // it before the driver goes on.
     let state = unsafe { &mut *state };

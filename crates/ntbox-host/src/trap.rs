@@ -41,7 +41,7 @@ pub enum Trap {
 
 /// State that the signal handler leaves on the host stack, for the function that goes on there.
 #[repr(C, align(16))]
-pub struct Trapped {
+pub struct PendingTrap {
     /// The driver's registers.
     pub context: Context,
     /// Why it does not go on there.

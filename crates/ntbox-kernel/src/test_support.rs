@@ -12,7 +12,7 @@ use ntbox_api::config;
 use ntbox_api::ipc::Event;
 use ntbox_api::report::Violation;
 use ntbox_host::bug_check::BugCheckData;
-use ntbox_host::gate::{Call, Frame, Return, Stop};
+use ntbox_host::gate::{Call, ExportResult, Frame, NoReturn};
 use ntbox_host::kernel_cell::Turn;
 use ntbox_host::{channel, cpu, driver_mem};
 
@@ -63,7 +63,7 @@ pub fn processor() {
 }
 
 /// Calls an export as a driver would, with up to 60 arguments.
-pub fn call(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> Return {
+pub fn call(handler: fn(&mut Call<'_>) -> ExportResult, arguments: &[u64]) -> ExportResult {
     processor();
     let mut memory = vec![0_u64; STACK_SLOTS + SLOTS];
     let stack = &mut memory[STACK_SLOTS..];
@@ -107,27 +107,27 @@ fn bytes_at(address: u64, length: usize) -> Vec<u8> {
 }
 
 /// Calls an export that must return, and gives RAX.
-pub fn value(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> u64 {
+pub fn value(handler: fn(&mut Call<'_>) -> ExportResult, arguments: &[u64]) -> u64 {
     call(handler, arguments).unwrap_or_else(|stop| panic!("the export did not return: {stop:?}"))
 }
 
 /// Calls an export that must return a status.
-pub fn status(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> u32 {
+pub fn status(handler: fn(&mut Call<'_>) -> ExportResult, arguments: &[u64]) -> u32 {
     u32::try_from(value(handler, arguments)).expect("a status has 32 bits")
 }
 
 /// Address at which calling an export faulted.
-pub fn fault(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> u64 {
+pub fn fault(handler: fn(&mut Call<'_>) -> ExportResult, arguments: &[u64]) -> u64 {
     match call(handler, arguments) {
-        Err(Stop::Fault(fault)) => fault.address,
+        Err(NoReturn::Fault(fault)) => fault.address,
         other => panic!("the export did not fault: {other:?}"),
     }
 }
 
 /// The bug check that an export stopped with.
-pub fn bug_check(result: Return) -> BugCheckData {
+pub fn bug_check(result: ExportResult) -> BugCheckData {
     match result {
-        Err(Stop::BugCheck(data)) => *data,
+        Err(NoReturn::BugCheck(data)) => *data,
         other => panic!("the export did not stop the system: {other:?}"),
     }
 }

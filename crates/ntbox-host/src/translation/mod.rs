@@ -31,7 +31,7 @@ use self::code_map::CodeMap;
 use self::source::Source;
 use super::context::Context;
 use super::kernel_address_space::{Protection, Space};
-use super::kernel_cell::Exclusive;
+use super::kernel_cell::KernelCell;
 use super::memory_map::{CODE_CACHE, GUEST_END, NT, PAGE_SIZE};
 use super::{process, upcall};
 
@@ -57,7 +57,7 @@ struct Machine {
 }
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
-static MACHINE: Exclusive<Option<Machine>> = Exclusive::new(None);
+static MACHINE: KernelCell<Option<Machine>> = KernelCell::new(None);
 
 /// Whether driver code is translated.
 #[inline]

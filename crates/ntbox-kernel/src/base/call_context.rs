@@ -2,21 +2,21 @@
 //! driver: its dispatch routines when a last handle is closed, its callbacks.
 
 use ntbox_host::context::Context;
-use ntbox_host::gate::{Call, Frame, Stop};
+use ntbox_host::gate::{Call, Frame, NoReturn};
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::{Purpose, call_driver, call_driver_for};
 use ntbox_host::{driver_mem, kernel_entry};
 
 /// The origin of a request.
 #[derive(Debug, Clone, Copy)]
-pub struct Caller<'a> {
+pub struct CallContext<'a> {
     /// Registers of the driver that called; `None` if the kernel acts by itself.
     frame: Option<&'a Frame>,
     /// Where the stack for a callout begins.
     stack: u64,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> CallContext<'a> {
     /// The driver that made this call.
     pub fn of(call: &Call<'a>) -> Self {
         let frame = call.frame();
@@ -70,7 +70,7 @@ impl<'a> Caller<'a> {
 
     /// Ends the operation without returning: raises the exception in the driver that
     /// called, or stops the system.
-    pub fn end(&self, stop: Stop) -> ! {
+    pub fn end(&self, stop: NoReturn) -> ! {
         match self.frame {
             Some(frame) => (kernel_entry::get().end_call)(frame, stop),
             None => (kernel_entry::get().end_internal)(stop),

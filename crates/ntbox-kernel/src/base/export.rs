@@ -44,7 +44,7 @@ macro_rules! exports {
         $(
             $(#[$meta])*
             #[allow(non_snake_case, unused_mut, unused_variables, clippy::unnecessary_wraps, clippy::redundant_closure_call, reason = "the name is the reference's; a table of functions has one type; `?` in the body ends the body only")]
-            pub(crate) fn $name(call: &mut ntbox_host::gate::Call<'_>) -> ntbox_host::gate::Return {
+            pub(crate) fn $name(call: &mut ntbox_host::gate::Call<'_>) -> ntbox_host::gate::ExportResult {
                 let mut number = 0;
                 $(
                     let $argument = <$type as ntbox_host::gate::Register>::from_register(call.argument(number)?);
@@ -52,7 +52,7 @@ macro_rules! exports {
                 )*
                 let _ = number;
                 $(let $call = &mut *call;)?
-                let result: Result<$result, ntbox_host::gate::Stop> = (move || $body)();
+                let result: Result<$result, ntbox_host::gate::NoReturn> = (move || $body)();
                 result.map(ntbox_host::gate::Register::into_register)
             }
         )*
@@ -88,7 +88,7 @@ macro_rules! failure {
         Some(|_| Ok(u64::from($status)))
     };
     (raises $status:path) => {
-        Some(|_| Err(ntbox_host::gate::Stop::raise($status)))
+        Some(|_| Err(ntbox_host::gate::NoReturn::raise($status)))
     };
     (fails_by $custom:path) => {
         Some($custom)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use ntbox_api::report::CallCount;
 use ntbox_host::gate::Export;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::{MISSING, NT};
 use rustc_hash::FxHashMap;
 
@@ -48,7 +48,7 @@ pub static CURRENT: AtomicUsize = AtomicUsize::new(usize::MAX);
 
 /// Imports that nothing provides. The address that stands for one is its index times
 /// [`MISSING_STRIDE`] from the start of [`MISSING`].
-static MISSING_NAMES: Exclusive<Vec<String>> = Exclusive::new(Vec::new());
+static MISSING_NAMES: KernelCell<Vec<String>> = KernelCell::new(Vec::new());
 
 pub fn table() -> &'static Table {
     TABLE

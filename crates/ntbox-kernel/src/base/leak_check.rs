@@ -3,7 +3,7 @@
 
 use ntbox_api::report::HistoryEntry;
 use ntbox_api::rules::Rule;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::diag;
 
@@ -57,7 +57,7 @@ impl Leak {
 /// Returns the leaks of one kind.
 pub type LeakCheck = fn() -> Vec<Leak>;
 
-static CHECKS: Exclusive<Vec<&'static [LeakCheck]>> = Exclusive::new(Vec::new());
+static CHECKS: KernelCell<Vec<&'static [LeakCheck]>> = KernelCell::new(Vec::new());
 
 /// Registers the checks of a component. They run in the order of registration.
 pub fn register(checks: &'static [LeakCheck]) {

@@ -3,7 +3,7 @@
 //! found as soon as an entry comes again, however long the list is.
 
 use ntbox_host::bug_check;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
 /// A walk over one list, by Brent's method: an entry is remembered for twice as many
 /// steps as the one before, so that a ring is found within three times its length.
@@ -31,10 +31,10 @@ impl ListWalk {
     ///
     /// # Errors
     /// The list has no end: the bug check for a processor that does not come back.
-    pub fn visit(&mut self, entry: u64) -> Result<(), Stop> {
+    pub fn visit(&mut self, entry: u64) -> Result<(), NoReturn> {
         if entry == self.remembered {
             let Self { head, .. } = self;
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 bug_check::HUNG,
                 [1, *head, entry, 0],
                 format!(

@@ -6,12 +6,12 @@
 use ntbox_api::config::DebugFilter;
 use ntbox_api::ipc::Event;
 use ntbox_api::report::LogLine;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{channel, cpu};
 
 use super::clock;
 
-struct State {
+struct LogState {
     filter: DebugFilter,
     /// Interrupt time at the start.
     started: u64,
@@ -19,18 +19,18 @@ struct State {
     pending: Option<LogLine>,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<LogState>> = KernelCell::new(None);
 
 /// Sets the filter and the zero of time.
 pub fn initialize(filter: DebugFilter) {
-    *STATE.lock() = Some(State {
+    *STATE.lock() = Some(LogState {
         filter,
         started: clock::interrupt_time(),
         pending: None,
     });
 }
 
-fn with<T>(work: impl FnOnce(&mut State) -> T) -> Option<T> {
+fn with<T>(work: impl FnOnce(&mut LogState) -> T) -> Option<T> {
     STATE.lock().as_mut().map(work)
 }
 

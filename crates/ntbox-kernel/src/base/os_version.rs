@@ -5,9 +5,9 @@ use ntbox_api::OsVersion;
 /// `VER_SUITE_SINGLEUSERTS`.
 pub const SUITE: u16 = 0x100;
 
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-static VERSION: Exclusive<OsVersion> = Exclusive::new(OsVersion {
+static VERSION: KernelCell<OsVersion> = KernelCell::new(OsVersion {
     major: 10,
     minor: 0,
     build: 19045,

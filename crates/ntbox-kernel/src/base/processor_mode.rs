@@ -3,7 +3,7 @@
 //! calls it on behalf of a program must pass what a program may pass: handles of
 //! the process and addresses of the user range.
 
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::memory_map::USER_PROBE_ADDRESS;
 
 use super::error::Refusal;
@@ -70,9 +70,9 @@ impl Mode {
     ///
     /// # Errors
     /// Why the caller does not go on.
-    pub fn outcome(self, result: Result<u32, Refusal>) -> Result<u32, Stop> {
+    pub fn outcome(self, result: Result<u32, Refusal>) -> Result<u32, NoReturn> {
         match result {
-            Err(Refusal::Stop(Stop::Fault(_))) if self.is_user() => {
+            Err(Refusal::Stop(NoReturn::Fault(_))) if self.is_user() => {
                 Ok(nt_status::STATUS_ACCESS_VIOLATION)
             }
             other => error::outcome(other),
@@ -83,7 +83,7 @@ impl Mode {
     ///
     /// # Errors
     /// Why the caller does not go on.
-    pub fn status(self, result: Result<(), Refusal>) -> Result<u32, Stop> {
+    pub fn status(self, result: Result<(), Refusal>) -> Result<u32, NoReturn> {
         self.outcome(result.map(|()| nt_status::STATUS_SUCCESS))
     }
 }

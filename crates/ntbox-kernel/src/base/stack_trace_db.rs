@@ -15,7 +15,7 @@ use ntbox_api::rules::Rule;
 use ntbox_host::channel;
 use ntbox_host::context::Context;
 use ntbox_host::gate::{Call, Export};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::unwind::stack_walk;
@@ -55,7 +55,7 @@ struct Watch {
 }
 
 static WATCH: OnceLock<Watch> = OnceLock::new();
-static STACKS: Exclusive<Option<Stacks>> = Exclusive::new(None);
+static STACKS: KernelCell<Option<Stacks>> = KernelCell::new(None);
 
 /// Takes from the configuration what is to be watched. Once, when the machine is
 /// set up.

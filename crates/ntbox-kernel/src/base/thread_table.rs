@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ntbox_host::gate::Stop;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::NoReturn;
+use ntbox_host::kernel_cell::KernelCell;
 
 /// Process id of System.
 pub const SYSTEM_PROCESS_ID: u64 = 4;
@@ -79,8 +79,8 @@ pub struct Process {
     pub exit_status: Option<u32>,
 }
 
-static PROCESSES: Exclusive<BTreeMap<u64, Process>> = Exclusive::new(BTreeMap::new());
-static THREADS: Exclusive<BTreeMap<u64, Thread>> = Exclusive::new(BTreeMap::new());
+static PROCESSES: KernelCell<BTreeMap<u64, Process>> = KernelCell::new(BTreeMap::new());
+static THREADS: KernelCell<BTreeMap<u64, Thread>> = KernelCell::new(BTreeMap::new());
 static SYSTEM: AtomicU64 = AtomicU64::new(0);
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0x1c);
@@ -173,7 +173,7 @@ pub fn current_thread() -> u64 {
 }
 
 /// Mutexes and the threads that hold them.
-static HELD: Exclusive<Vec<(u64, u64)>> = Exclusive::new(Vec::new());
+static HELD: KernelCell<Vec<(u64, u64)>> = KernelCell::new(Vec::new());
 
 fn held<T>(work: impl FnOnce(&mut Vec<(u64, u64)>) -> T) -> T {
     work(&mut HELD.lock())
@@ -232,9 +232,9 @@ pub fn set_current_thread(object: u64) {
 ///
 /// # Errors
 /// The address is not a thread: bug check `REFERENCE_BY_POINTER`.
-pub fn require<T>(found: Option<T>, thread: u64) -> Result<T, Stop> {
+pub fn require<T>(found: Option<T>, thread: u64) -> Result<T, NoReturn> {
     found.ok_or_else(|| {
-        Stop::bug_check(
+        NoReturn::bug_check(
             0x18,
             [thread, 0, 0, 0],
             format!("{thread:#018x} is not a thread"),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use ntbox_api::report::Location;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::diag;
 
@@ -17,7 +17,7 @@ const LIMIT: u32 = 1000;
 /// A rule, and module and offset of where it was broken.
 type Key = (String, Option<(String, u64)>);
 
-static COUNTS: Exclusive<BTreeMap<Key, u32>> = Exclusive::new(BTreeMap::new());
+static COUNTS: KernelCell<BTreeMap<Key, u32>> = KernelCell::new(BTreeMap::new());
 
 /// Counts a violation. False if it is one too many to be told.
 pub fn is_told(rule: &str, location: Option<&Location>) -> bool {

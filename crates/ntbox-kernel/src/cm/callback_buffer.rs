@@ -36,11 +36,11 @@ pub fn write_string(block: u64, text: &[u16]) -> Result<(), Fault> {
     string.write(block)
 }
 
-/// A block of this memory, freed with its owner.
+/// A block of this memory, freed when it is dropped.
 #[derive(Debug)]
-pub struct Shown(u64);
+pub struct CallbackBuffer(u64);
 
-impl Shown {
+impl CallbackBuffer {
     /// A block with these bytes.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Shown {
     }
 }
 
-impl Drop for Shown {
+impl Drop for CallbackBuffer {
     fn drop(&mut self) {
         if self.0 != 0 {
             pool::free(self.0);

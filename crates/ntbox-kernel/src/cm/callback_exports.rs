@@ -7,7 +7,7 @@ use ntbox_host::gate::irql::APC_LEVEL;
 use super::callback_list::CallbackParams;
 use super::{callback_list, context};
 use crate::base::altitude::Altitude;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 
@@ -52,7 +52,7 @@ exports! {
         if !callback_list::quiet(cookie) {
             return Ok(STATUS_INVALID_PARAMETER);
         }
-        context::clean_up_callback(cookie, &Caller::of(call));
+        context::clean_up_callback(cookie, &CallContext::of(call));
         callback_list::remove(cookie);
         Ok(STATUS_SUCCESS)
     }

@@ -7,12 +7,12 @@
 use std::cmp::Reverse;
 
 use ntbox_api::rules;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::Purpose;
 
 use crate::base::altitude::Altitude;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::leak_check::Leak;
 use crate::base::{clock, thread_table, utf16};
 use crate::ke::sched;
@@ -20,13 +20,13 @@ use crate::ke::sched;
 /// Where those stand that have no altitude, one behind the other.
 const LEGACY: &str = "425000";
 
-/// A callback's place in the order.
-type Place = (Reverse<Altitude>, u64);
+/// A callback's position: altitude, then registration.
+type CallbackOrder = (Reverse<Altitude>, u64);
 
 /// A callback.
 #[derive(Debug, Clone)]
 pub struct Callback {
-    place: Place,
+    place: CallbackOrder,
     /// What the driver knows it by.
     pub cookie: u64,
     /// The routine.
@@ -63,10 +63,10 @@ struct State {
     /// The last cookie.
     cookie: u64,
     /// The callbacks that run, each with its thread, the innermost last.
-    inside: Vec<(u64, Place)>,
+    inside: Vec<(u64, CallbackOrder)>,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<State>> = KernelCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
     work(STATE.lock().get_or_insert_default())
@@ -164,7 +164,7 @@ pub fn remove(cookie: u64) {
 
 /// Calls a callback, known by its cookie, with a notification; its status, or
 /// `None` if it is not registered any more.
-pub fn invoke(cookie: u64, class: u32, information: u64, caller: &Caller<'_>) -> Option<u32> {
+pub fn invoke(cookie: u64, class: u32, information: u64, caller: &CallContext<'_>) -> Option<u32> {
     let thread = thread_table::current_thread();
     let callback = with(|state| {
         let mut all = state.callbacks.iter_mut();

@@ -4,10 +4,10 @@
 
 use ntbox_host::driver_mem;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::notify_class::Notice;
 use super::{callback_list, context, nt_notify_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::info_buffer::Information;
 use crate::cm::{key_id, notify_class};
@@ -40,9 +40,9 @@ pub enum Verdict {
     Blocked(u32),
 }
 
-/// One that let the operation pass, by its cookie, and what it remembers of it.
+/// A callback that let the operation pass: its cookie, and its context for the operation.
 #[derive(Debug, Clone, Copy)]
-struct Passed {
+struct PreOperation {
     cookie: u64,
     call_context: u64,
 }
@@ -55,12 +55,12 @@ pub struct Operation {
     object: u64,
     /// The structure before it: fields, `CallContext`, the object's context, and
     /// what else there is.
-    before: Shown,
+    before: CallbackBuffer,
     /// Offset of `CallContext` in it.
     call_context: u64,
     /// The structure after it.
-    after: Shown,
-    passed: Vec<Passed>,
+    after: CallbackBuffer,
+    passed: Vec<PreOperation>,
 }
 
 impl Operation {
@@ -80,9 +80,9 @@ impl Operation {
         Ok(Self {
             notice,
             object,
-            before: Shown::new(&[fields.as_slice(), &[0; 16], rest].concat())?,
+            before: CallbackBuffer::new(&[fields.as_slice(), &[0; 16], rest].concat())?,
             call_context,
-            after: Shown::new(&[0; post::SIZE])?,
+            after: CallbackBuffer::new(&[0; post::SIZE])?,
             passed: Vec::new(),
         })
     }
@@ -96,7 +96,7 @@ impl Operation {
     ///
     /// # Errors
     /// The structure is gone.
-    pub fn before(&mut self, caller: &Caller<'_>) -> Result<Verdict, Refusal> {
+    pub fn before(&mut self, caller: &CallContext<'_>) -> Result<Verdict, Refusal> {
         let at = self.field(self.call_context);
         for callback in callback_list::listening() {
             let cookie = callback.cookie;
@@ -114,7 +114,7 @@ impl Operation {
                 return Ok(Verdict::Blocked(status));
             }
             let call_context = driver_mem::read_u64(at)?;
-            self.passed.push(Passed {
+            self.passed.push(PreOperation {
                 cookie,
                 call_context,
             });
@@ -127,10 +127,15 @@ impl Operation {
     ///
     /// # Errors
     /// The structure is gone.
-    pub fn after(&self, mut status: u32, object: u64, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    pub fn after(
+        &self,
+        mut status: u32,
+        object: u64,
+        caller: &CallContext<'_>,
+    ) -> Result<u32, Refusal> {
         let (before, at) = (self.field(self.call_context), self.after.at());
         driver_mem::write_u64(at + post::OBJECT, object)?;
-        for &Passed {
+        for &PreOperation {
             cookie,
             call_context,
         } in self.passed.iter().rev()
@@ -161,7 +166,7 @@ pub fn on_key(
     notice: Notice,
     object: u64,
     fields: Information,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
     work: impl FnOnce() -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
     if !callback_list::any() {
@@ -182,7 +187,7 @@ pub fn on_key(
 fn carry_out(
     operation: &mut Operation,
     object: u64,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
     work: impl FnOnce() -> Result<(), Refusal>,
 ) -> Result<u32, Refusal> {
     let status = match operation.before(caller)? {
@@ -199,7 +204,7 @@ fn carry_out(
 
 /// Lets callbacks hear of the end of a key object, and gives them back what they
 /// remember of it. Nobody can refuse it.
-pub fn key_ends(object: u64, caller: &Caller<'_>) {
+pub fn key_ends(object: u64, caller: &CallContext<'_>) {
     key_id::forget(object);
     nt_notify_key::object_ends(object);
     if !callback_list::any() {

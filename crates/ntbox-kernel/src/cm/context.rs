@@ -3,12 +3,12 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::callback_list;
 use super::notify_class::CONTEXT_CLEANUP;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::info_buffer::Information;
 use crate::ob;
@@ -22,7 +22,7 @@ struct ObjectContext {
     context: u64,
 }
 
-static KNOWN: Exclusive<Vec<ObjectContext>> = Exclusive::new(Vec::new());
+static KNOWN: KernelCell<Vec<ObjectContext>> = KernelCell::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<ObjectContext>) -> T) -> T {
     work(&mut KNOWN.lock())
@@ -55,12 +55,12 @@ fn set(object: u64, cookie: u64, context: u64) -> u64 {
 }
 
 /// Gives back everything that is remembered of an object.
-pub fn clean_up_object(object: u64, caller: &Caller<'_>) {
+pub fn clean_up_object(object: u64, caller: &CallContext<'_>) {
     clean_up(|known| known.object == object, caller);
 }
 
 /// Gives a callback back everything that it remembers.
-pub fn clean_up_callback(cookie: u64, caller: &Caller<'_>) {
+pub fn clean_up_callback(cookie: u64, caller: &CallContext<'_>) {
     clean_up(|known| known.cookie == cookie, caller);
 }
 
@@ -69,7 +69,7 @@ pub fn forget_all() {
     with(Vec::clear);
 }
 
-fn clean_up(which: impl Fn(&ObjectContext) -> bool, caller: &Caller<'_>) {
+fn clean_up(which: impl Fn(&ObjectContext) -> bool, caller: &CallContext<'_>) {
     while let Some(known) = with(|all| {
         let at = all.iter().position(&which)?;
         Some(all.remove(at))
@@ -79,7 +79,7 @@ fn clean_up(which: impl Fn(&ObjectContext) -> bool, caller: &Caller<'_>) {
         }
         let information = Information::default();
         let information = information.u64(known.object).u64(known.context).u64(0);
-        if let Ok(shown) = Shown::new(&information.finish()) {
+        if let Ok(shown) = CallbackBuffer::new(&information.finish()) {
             callback_list::invoke(known.cookie, CONTEXT_CLEANUP, shown.at(), caller);
         }
     }

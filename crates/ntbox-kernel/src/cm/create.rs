@@ -4,10 +4,10 @@
 
 use ntbox_host::driver_mem;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::callout::{Operation, Verdict, is_success};
 use super::notify_class::Notice;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::info_buffer::Information;
 use crate::ob;
@@ -50,18 +50,18 @@ pub struct Name<'a> {
     pub remaining: &'a [u16],
 }
 
-/// What came of a request.
+/// The result of resolving a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum KeyResolution {
     /// A key object and its `Disposition`.
-    Object(Made),
+    Object(ReferencedKey),
     /// The name leads through a link, to this path.
     Elsewhere(Vec<u16>),
 }
 
-/// A key object that is to be opened. The reference of its maker comes with it.
+/// A key object to be opened, with the reference of its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Made {
+pub struct ReferencedKey {
     /// The object.
     pub object: u64,
     /// Rights that the handle gets.
@@ -72,10 +72,10 @@ pub struct Made {
     pub handed_over: bool,
 }
 
-/// What callbacks can write to.
-struct Cells(Shown);
+/// The variables that callbacks can write to.
+struct OutputCells(CallbackBuffer);
 
-impl Cells {
+impl OutputCells {
     const RESULT: u64 = 0;
     const DISPOSITION: u64 = 8;
 
@@ -97,14 +97,14 @@ impl Cells {
 pub fn filtered(
     request: &Request,
     name: &Name<'_>,
-    caller: &Caller<'_>,
-    work: impl FnOnce() -> Result<Found, u32>,
-) -> Result<Found, Refusal> {
+    caller: &CallContext<'_>,
+    work: impl FnOnce() -> Result<KeyResolution, u32>,
+) -> Result<KeyResolution, Refusal> {
     let names = [
-        Shown::string(name.complete)?,
-        Shown::string(name.remaining)?,
+        CallbackBuffer::string(name.complete)?,
+        CallbackBuffer::string(name.remaining)?,
     ];
-    let cells = Cells(Shown::new(&[0; 16])?);
+    let cells = OutputCells(CallbackBuffer::new(&[0; 16])?);
     let mut operation = describe(request, name, &names, &cells)?;
     let verdict = operation.before(caller)?;
     let (status, found) = match verdict {
@@ -116,7 +116,7 @@ pub fn filtered(
         Verdict::Blocked(status) => (status, None),
     };
     let own = match &found {
-        Some(Found::Object(made)) => {
+        Some(KeyResolution::Object(made)) => {
             driver_mem::write_u64(cells.result(), made.object)?;
             driver_mem::write_u32(cells.disposition(), made.disposition)?;
             driver_mem::write_u32(operation.field(GRANTED_ACCESS), made.access)?;
@@ -138,12 +138,13 @@ pub fn filtered(
         }
         return Err(status.into());
     }
-    if let (nt_status::STATUS_REPARSE, Some(found @ Found::Elsewhere(_))) = (status, found) {
+    if let (nt_status::STATUS_REPARSE, Some(found @ KeyResolution::Elsewhere(_))) = (status, found)
+    {
         return Ok(found);
     }
     match ob::inspect(object, |header| header.kind) {
         None => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND.into()),
-        Some(Type::Key) => Ok(Found::Object(Made {
+        Some(Type::Key) => Ok(KeyResolution::Object(ReferencedKey {
             object,
             access: driver_mem::read_u32(operation.field(GRANTED_ACCESS))?,
             disposition: driver_mem::read_u32(cells.disposition())?,
@@ -153,10 +154,10 @@ pub fn filtered(
     }
 }
 
-fn status_of(found: &Found) -> u32 {
+fn status_of(found: &KeyResolution) -> u32 {
     match found {
-        Found::Object(_) => nt_status::STATUS_SUCCESS,
-        Found::Elsewhere(_) => nt_status::STATUS_REPARSE,
+        KeyResolution::Object(_) => nt_status::STATUS_SUCCESS,
+        KeyResolution::Elsewhere(_) => nt_status::STATUS_REPARSE,
     }
 }
 
@@ -164,8 +165,8 @@ fn status_of(found: &Found) -> u32 {
 fn describe(
     request: &Request,
     name: &Name<'_>,
-    names: &[Shown; 2],
-    cells: &Cells,
+    names: &[CallbackBuffer; 2],
+    cells: &OutputCells,
 ) -> Result<Operation, Refusal> {
     let [complete, remaining] = names;
     let start = Information::default().u64(complete.at()).u64(name.root);

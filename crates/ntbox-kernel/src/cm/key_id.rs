@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::context::is_key;
 use super::{callback_buffer, callback_list, nt_key};
 use crate::base::error;
@@ -18,7 +18,7 @@ use crate::se::in_pool;
 
 /// Names that were given out, by object, until the object goes away. A key that is
 /// renamed keeps the old one here, which is documented.
-static NAMES: Exclusive<BTreeMap<u64, Shown>> = Exclusive::new(BTreeMap::new());
+static NAMES: KernelCell<BTreeMap<u64, CallbackBuffer>> = KernelCell::new(BTreeMap::new());
 
 /// Forgets the name of an object that goes away.
 pub fn forget(object: u64) {
@@ -28,12 +28,12 @@ pub fn forget(object: u64) {
 
 /// Address of the name of an object, for as long as the object lives.
 fn lasting_name(object: u64) -> Result<u64, Refusal> {
-    let known = NAMES.lock().get(&object).map(Shown::at);
+    let known = NAMES.lock().get(&object).map(CallbackBuffer::at);
     if let Some(known) = known {
         return Ok(known);
     }
     let path = nt_key::path(object).ok_or(nt_status::STATUS_KEY_DELETED)?;
-    let name = Shown::string(&path)?;
+    let name = CallbackBuffer::string(&path)?;
     let at = name.at();
     NAMES.lock().insert(object, name);
     Ok(at)

@@ -1,9 +1,9 @@
 //! The procedures of key objects, with registry callbacks around what is done to them.
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::callout::{key_ends, on_key};
 use super::{callback_list, hive, notify_class, nt_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::info_buffer::Information;
 use crate::ob::types::{ObjectFilter, OutputBuffer, Work};
@@ -39,7 +39,7 @@ impl ObjectFilter for RegistryCallbacks {
         &self,
         object: u64,
         buffer: &OutputBuffer,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
         query: Work<'_>,
     ) -> Result<(), Refusal> {
         let fields = Information::default()
@@ -55,11 +55,11 @@ impl ObjectFilter for RegistryCallbacks {
         object: u64,
         parts: u32,
         buffer: &OutputBuffer,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
         query: Work<'_>,
     ) -> Result<(), Refusal> {
         let shown = Information::default().u32(parts).u32(buffer.length);
-        let shown = Shown::new(&shown.finish())?;
+        let shown = CallbackBuffer::new(&shown.finish())?;
         let fields = Information::default()
             .u64(shown.at())
             .u64(buffer.address)
@@ -72,10 +72,10 @@ impl ObjectFilter for RegistryCallbacks {
         object: u64,
         parts: u32,
         descriptor: u64,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
         set: Work<'_>,
     ) -> Result<(), Refusal> {
-        let shown = Shown::new(&parts.to_le_bytes())?;
+        let shown = CallbackBuffer::new(&parts.to_le_bytes())?;
         let fields = Information::default().u64(shown.at()).u64(descriptor);
         on_key(notify_class::SET_SECURITY, object, fields, caller, set)
     }

@@ -4,12 +4,12 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
-use super::create::{Found, Made, Name};
+use super::create::{KeyResolution, Name, ReferencedKey};
 use super::hive::{Kind, Step};
 use super::notify_class::Notice;
 use super::nt_notify_key::filter;
 use super::{create, hive, notify_class};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -46,7 +46,7 @@ const OPENED_EXISTING_KEY: u32 = 2;
 exports! {
     /// `ZwOpenKey`.
     fn ZwOpenKey<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(open(handle, access, attributes, 0, &Caller::of(call)))
+        error::status(open(handle, access, attributes, 0, &CallContext::of(call)))
     }
 
     /// `ZwOpenKeyEx`.
@@ -56,7 +56,7 @@ exports! {
         if options & !option::OPEN != 0 {
             return Ok(nt_status::STATUS_INVALID_PARAMETER_4);
         }
-        error::status(open(handle, access, attributes, options, &Caller::of(call)))
+        error::status(open(handle, access, attributes, options, &CallContext::of(call)))
     }
 
     /// `ZwCreateKey`. The title index is not used.
@@ -69,12 +69,12 @@ exports! {
         options: u32,
         disposition: u64,
     ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(create(handle, access, attributes, &ToCreate { class, options, disposition }, &Caller::of(call)))
+        error::status(create(handle, access, attributes, &CreateParameters { class, options, disposition }, &CallContext::of(call)))
     }
 
     /// `ZwDeleteKey`.
     fn ZwDeleteKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let delete = |registry: &mut hive::Registry, key| match registry.delete(key) {
             // What is deleted already is as it was to be.
             Err(nt_status::STATUS_KEY_DELETED) => Ok(()),
@@ -85,7 +85,7 @@ exports! {
 
     /// `ZwFlushKey`: there is no disk, so there is nothing to wait for.
     fn ZwFlushKey<call>(key: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let flush = |registry: &mut hive::Registry, key| registry.key(key).map(drop);
         error::status(on_handle(key, notify_class::FLUSH_KEY, &caller, flush))
     }
@@ -95,10 +95,10 @@ exports! {
 fn on_handle(
     handle: u64,
     notice: Notice,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
     work: impl FnOnce(&mut hive::Registry, KeyId) -> Result<(), u32>,
 ) -> Result<(), Refusal> {
-    let Opened { object, key } = opened(handle)?;
+    let OpenKey { object, key } = opened(handle)?;
     cm::on_key(notice, object, Information::default(), caller, || {
         Ok(hive::with(|registry| work(registry, key))?)
     })
@@ -109,21 +109,21 @@ fn open(
     access: u32,
     attributes: u64,
     options: u32,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
-    let wanted = Wanted {
+    let wanted = KeyRequest {
         access,
         options,
         open_link: options & option::OPEN_LINK != 0,
-        ..Wanted::default()
+        ..KeyRequest::default()
     };
     let attributes = Attributes::require(attributes)?.with_quality_of(attributes)?;
     let (handle, _) = follow(attributes, &wanted, caller)?;
     Ok(driver_mem::write_u64(handle_out, handle)?)
 }
 
-/// What `ZwCreateKey` is told beyond the name.
-struct ToCreate {
+/// The parameters of `ZwCreateKey` besides the name.
+struct CreateParameters {
     class: u64,
     options: u32,
     disposition: u64,
@@ -133,10 +133,10 @@ fn create(
     handle_out: u64,
     access: u32,
     attributes: u64,
-    wanted: &ToCreate,
-    caller: &Caller<'_>,
+    wanted: &CreateParameters,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
-    let &ToCreate {
+    let &CreateParameters {
         class,
         options,
         disposition,
@@ -151,7 +151,7 @@ fn create(
         UnicodeString::read(class)?.units()?
     };
     let link = options & option::CREATE_LINK != 0;
-    let wanted = Wanted {
+    let wanted = KeyRequest {
         access,
         options,
         open_link: link || options & option::OPEN_LINK != 0,
@@ -179,20 +179,20 @@ pub fn open_at(
     path: Vec<u16>,
     make: bool,
     access: u32,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u64, Refusal> {
-    let wanted = Wanted {
+    let wanted = KeyRequest {
         access,
         kind: make.then(Kind::default),
-        ..Wanted::default()
+        ..KeyRequest::default()
     };
     let attributes = Attributes::named(path, CASE_INSENSITIVE | KERNEL_HANDLE);
     follow(attributes, &wanted, caller).map(|(handle, _)| handle)
 }
 
-/// What is to be opened, or made.
+/// A request to open or create a key.
 #[derive(Default)]
-struct Wanted {
+struct KeyRequest {
     access: u32,
     options: u32,
     /// Whether a link is itself meant.
@@ -207,19 +207,19 @@ struct Wanted {
 /// key is new.
 fn follow(
     mut attributes: Attributes,
-    wanted: &Wanted,
-    caller: &Caller<'_>,
+    wanted: &KeyRequest,
+    caller: &CallContext<'_>,
 ) -> Result<(u64, u32), Refusal> {
     if wanted.open_link {
         attributes.flags |= OPENLINK;
     }
     for _ in 0..MAX_LINKS {
         match step(&attributes, wanted, caller)? {
-            Found::Object(made) => {
+            KeyResolution::Object(made) => {
                 let handle = open_object(&made, &attributes, caller)?;
                 return Ok((handle, made.disposition));
             }
-            Found::Elsewhere(target) => {
+            KeyResolution::Elsewhere(target) => {
                 attributes.root = 0;
                 attributes.name = Some(target);
             }
@@ -229,7 +229,11 @@ fn follow(
 }
 
 /// Follows a name as far as it leads without a link, with all who hear of it.
-fn step(attributes: &Attributes, wanted: &Wanted, caller: &Caller<'_>) -> Result<Found, Refusal> {
+fn step(
+    attributes: &Attributes,
+    wanted: &KeyRequest,
+    caller: &CallContext<'_>,
+) -> Result<KeyResolution, Refusal> {
     let start = ob::lookup(attributes, Some(Type::Key))?;
     let result = match key_of(start.object) {
         None => Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
@@ -253,7 +257,7 @@ fn step(attributes: &Attributes, wanted: &Wanted, caller: &Caller<'_>) -> Result
 }
 
 /// What those who hear of it see.
-fn request(attributes: &Attributes, wanted: &Wanted) -> create::Request {
+fn request(attributes: &Attributes, wanted: &KeyRequest) -> create::Request {
     create::Request {
         notice: if wanted.kind.is_some() {
             notify_class::CREATE_KEY
@@ -274,11 +278,11 @@ fn find_or_make(
     from: KeyId,
     path: &[u16],
     attributes: &Attributes,
-    wanted: &Wanted,
-) -> Result<Found, u32> {
+    wanted: &KeyRequest,
+) -> Result<KeyResolution, u32> {
     let found = hive::with(|registry| registry.walk(from, path, attributes.has(OPENLINK)))?;
     let (key, disposition) = match (found, &wanted.kind) {
-        (Step::Link(target), _) => return Ok(Found::Elsewhere(target)),
+        (Step::Link(target), _) => return Ok(KeyResolution::Elsewhere(target)),
         // A link cannot be made of what is there.
         (Step::Key(_), Some(kind)) if kind.link => {
             return Err(nt_status::STATUS_OBJECT_NAME_COLLISION);
@@ -290,7 +294,7 @@ fn find_or_make(
             CREATED_NEW_KEY,
         ),
     };
-    Ok(Found::Object(Made {
+    Ok(KeyResolution::Object(ReferencedKey {
         object: ob::create(Type::Key, BODY_SIZE, Payload::Key(key))?,
         access: Type::Key.grant(wanted.access),
         disposition,
@@ -299,8 +303,12 @@ fn find_or_make(
 }
 
 /// Opens a handle to a key object.
-fn open_object(made: &Made, attributes: &Attributes, caller: &Caller<'_>) -> Result<u64, u32> {
-    let Made { object, access, .. } = *made;
+fn open_object(
+    made: &ReferencedKey,
+    attributes: &Attributes,
+    caller: &CallContext<'_>,
+) -> Result<u64, u32> {
+    let ReferencedKey { object, access, .. } = *made;
     if made.handed_over {
         let handle = ob::handles::insert(object, access, attributes.flags, caller.address());
         // The driver took the reference that it hands over.
@@ -319,7 +327,7 @@ fn open_object(made: &Made, attributes: &Attributes, caller: &Caller<'_>) -> Res
 ///
 /// # Errors
 /// `STATUS_OBJECT_NAME_NOT_FOUND`, and those of [`resolve`].
-pub fn existing(attributes: &Attributes, caller: &Caller<'_>) -> Result<KeyId, u32> {
+pub fn existing(attributes: &Attributes, caller: &CallContext<'_>) -> Result<KeyId, u32> {
     match resolve(attributes, caller)? {
         Step::Key(key) => Ok(key),
         Step::Missing(..) | Step::Link(_) => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
@@ -331,7 +339,7 @@ pub fn existing(attributes: &Attributes, caller: &Caller<'_>) -> Result<KeyId, u
 /// # Errors
 /// Those of [`ob::lookup`] and of [`hive::Registry::walk`];
 /// `STATUS_OBJECT_TYPE_MISMATCH` for what is no key.
-pub fn resolve(attributes: &Attributes, caller: &Caller<'_>) -> Result<Step, u32> {
+pub fn resolve(attributes: &Attributes, caller: &CallContext<'_>) -> Result<Step, u32> {
     let mut attributes = attributes.clone();
     for _ in 0..MAX_LINKS {
         let found = ob::lookup(&attributes, Some(Type::Key))?;
@@ -371,9 +379,9 @@ pub fn identity(object: u64) -> Option<u64> {
     key_of(object).map(KeyId::number)
 }
 
-/// A key object that is open, and its key.
+/// An open key object and its key.
 #[derive(Debug, Clone, Copy)]
-pub struct Opened {
+pub struct OpenKey {
     /// The object.
     pub object: u64,
     /// The key.
@@ -384,10 +392,10 @@ pub struct Opened {
 ///
 /// # Errors
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
-pub fn opened(handle: u64) -> Result<Opened, u32> {
+pub fn opened(handle: u64) -> Result<OpenKey, u32> {
     let object = ob::handles::get(handle)?.object;
     let key = key_of(object).ok_or(nt_status::STATUS_OBJECT_TYPE_MISMATCH)?;
-    Ok(Opened { object, key })
+    Ok(OpenKey { object, key })
 }
 
 /// Whether a key is still there.

@@ -8,19 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::hive::Change;
 use super::nt_key;
-use super::nt_key::Opened;
-use crate::base::call_context::Caller;
+use super::nt_key::OpenKey;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::key_id::KeyId;
-use crate::ex::worker::Job;
+use crate::ex::worker::QueuedWork;
 use crate::ex::{nt_event, work_item};
 use crate::ke::{object, wait};
 use crate::ob;
@@ -46,9 +46,9 @@ const MODIFY_STATE: u32 = 2;
 const ROUTINE: u64 = 0x10;
 const PARAMETER: u64 = 0x18;
 
-/// Who wants to hear.
+/// A pending notification of a key.
 #[derive(Debug, Clone, Copy)]
-struct Watch {
+struct KeyWatch {
     /// The key object, and its key.
     object: u64,
     key: KeyId,
@@ -65,7 +65,7 @@ struct Watch {
     caller: u64,
 }
 
-static WATCHES: Exclusive<Vec<Watch>> = Exclusive::new(Vec::new());
+static WATCHES: KernelCell<Vec<KeyWatch>> = KernelCell::new(Vec::new());
 /// Whether there is one, for every change of the registry asks.
 static ANY: AtomicBool = AtomicBool::new(false);
 
@@ -75,14 +75,14 @@ pub fn any() -> bool {
 }
 
 /// Works on the list of those who do.
-fn with<T>(work: impl FnOnce(&mut Vec<Watch>) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut Vec<KeyWatch>) -> T) -> T {
     let mut watches = WATCHES.lock();
     let done = work(&mut watches);
     ANY.store(!watches.is_empty(), Ordering::Relaxed);
     done
 }
 
-impl Watch {
+impl KeyWatch {
     fn concerns(&self, change: &Change) -> bool {
         let at = if self.tree {
             change.path.contains(&self.key)
@@ -93,7 +93,7 @@ impl Watch {
     }
 
     /// Tells of the end, which it is in any case.
-    fn complete(self, status: u32) -> Result<(), Stop> {
+    fn complete(self, status: u32) -> Result<(), NoReturn> {
         let write = || -> Result<(), Fault> {
             driver_mem::write_u32(self.block, status)?;
             driver_mem::write_u64(self.block.wrapping_add(8), 0)?;
@@ -105,12 +105,12 @@ impl Watch {
         };
         write()?;
         if self.event != 0 {
-            ob::dereference(self.event, &Caller::kernel(0));
+            ob::dereference(self.event, &CallContext::kernel(0));
         }
         if self.item == 0 {
             return Ok(());
         }
-        let job = Job {
+        let job = QueuedWork {
             item: self.item,
             routine: driver_mem::read_u64(self.item.wrapping_add(ROUTINE))?,
             arguments: [
@@ -126,21 +126,22 @@ impl Watch {
 }
 
 /// Ends those that this is about.
-fn end(about: impl Fn(&Watch) -> bool, status: u32) {
+fn end(about: impl Fn(&KeyWatch) -> bool, status: u32) {
     if !any() {
         return;
     }
-    let ended: Vec<Watch> = with(|watches| watches.extract_if(.., |watch| about(watch)).collect());
+    let ended: Vec<KeyWatch> =
+        with(|watches| watches.extract_if(.., |watch| about(watch)).collect());
     for watch in ended {
         if let Err(stop) = watch.complete(status) {
-            Caller::kernel(0).end(stop);
+            CallContext::kernel(0).end(stop);
         }
     }
 }
 
 /// Tells of changes.
 pub fn tell(changes: &[Change]) {
-    let about = |watch: &Watch| changes.iter().any(|change| watch.concerns(change));
+    let about = |watch: &KeyWatch| changes.iter().any(|change| watch.concerns(change));
     end(about, nt_status::STATUS_NOTIFY_ENUM_DIR);
 }
 
@@ -152,8 +153,8 @@ pub fn object_ends(object: u64) {
     );
 }
 
-/// What is asked.
-struct Wanted {
+/// A request to be notified.
+struct NotifyRequest {
     key: u64,
     event: u64,
     block: u64,
@@ -164,11 +165,11 @@ struct Wanted {
     asynchronous: bool,
 }
 
-fn notify(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn notify(wanted: &NotifyRequest, caller: &CallContext<'_>) -> Result<u32, Refusal> {
     if wanted.filter == 0 || wanted.filter & !filter::LEGAL != 0 {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
-    let Opened { object, key } = nt_key::opened(wanted.key)?;
+    let OpenKey { object, key } = nt_key::opened(wanted.key)?;
     nt_key::check_there(key)?;
     let event = match (wanted.asynchronous, wanted.event) {
         (false, _) => nt_event::new_object()?,
@@ -184,7 +185,7 @@ fn notify(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     if !wanted.asynchronous {
         ob::reference(event);
     }
-    let watch = Watch {
+    let watch = KeyWatch {
         object,
         key,
         filter: wanted.filter,
@@ -199,7 +200,7 @@ fn notify(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
     if wanted.asynchronous {
         return Ok(nt_status::STATUS_PENDING);
     }
-    wait::wait(vec![event], false, wait::Patience::Forever)?;
+    wait::wait(vec![event], false, wait::Timeout::Forever)?;
     ob::dereference(event, caller);
     Ok(driver_mem::read_u32(wanted.block)?)
 }
@@ -213,8 +214,8 @@ exports! {
     ) -> u32
         [max PASSIVE_LEVEL, ntifs, partial "deleting the key itself tells nobody before the handle is closed"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let queue = u32::try_from(queue).unwrap_or(u32::MAX);
-        let wanted = Wanted { key, event, block, filter, tree, item, queue, asynchronous };
-        error::outcome(notify(&wanted, &Caller::of(call)))
+        let wanted = NotifyRequest { key, event, block, filter, tree, item, queue, asynchronous };
+        error::outcome(notify(&wanted, &CallContext::of(call)))
     }
 }
 

@@ -3,9 +3,9 @@
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::hive::{Key, Registry};
-use super::nt_key::Opened;
+use super::nt_key::OpenKey;
 use super::{hive, notify_class, nt_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -35,7 +35,7 @@ exports! {
     fn ZwQueryKey<call>(key: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(query(key, class, Reply { buffer, length, result_length }, &Caller::of(call)))
+        error::status(query(key, class, Reply { buffer, length, result_length }, &CallContext::of(call)))
     }
 
     /// `ZwEnumerateKey`: subkeys that stay first, then volatile ones, each in the
@@ -43,15 +43,15 @@ exports! {
     fn ZwEnumerateKey<call>(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &Caller::of(call)))
+        error::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &CallContext::of(call)))
     }
 }
 
-fn query(handle: u64, class: u32, reply: Reply, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn query(handle: u64, class: u32, reply: Reply, caller: &CallContext<'_>) -> Result<(), Refusal> {
     if class > class::HANDLE_TAGS {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
-    let Opened { object, key } = nt_key::opened(handle)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
     // The class takes four bytes, and the buffer begins on a multiple of eight.
     let fields = reply.show(Information::default().u32(class));
     cm::on_key(notify_class::QUERY_KEY, object, fields, caller, || {
@@ -65,12 +65,12 @@ fn enumerate(
     index: u32,
     class: u32,
     reply: Reply,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     if class > class::FULL {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
-    let Opened { object, key } = nt_key::opened(handle)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
     let fields = reply.show(Information::default().u32(index).u32(class));
     cm::on_key(notify_class::ENUMERATE_KEY, object, fields, caller, || {
         let (information, fixed) = hive::with(|registry| {

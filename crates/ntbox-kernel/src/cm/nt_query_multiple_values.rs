@@ -4,10 +4,10 @@
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
-use super::nt_key::Opened;
+use super::nt_key::OpenKey;
 use super::nt_query_value::name_at;
 use super::{hive, notify_class, nt_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -32,7 +32,7 @@ exports! {
     fn ZwQueryMultipleValueKey<call>(key: u64, entries: u64, count: u32, buffer: u64, length: u64, required: u64) -> u32
         [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(query(key, &Values { entries, count, buffer, length, required }, &Caller::of(call)))
+        error::status(query(key, &Values { entries, count, buffer, length, required }, &CallContext::of(call)))
     }
 }
 
@@ -45,11 +45,11 @@ struct Values {
     required: u64,
 }
 
-fn query(handle: u64, values: &Values, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn query(handle: u64, values: &Values, caller: &CallContext<'_>) -> Result<(), Refusal> {
     if values.count > MOST {
         return Err(nt_status::STATUS_INSUFFICIENT_RESOURCES.into());
     }
-    let Opened { object, key } = nt_key::opened(handle)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
     let fields = Information::default().u64(values.entries);
     let fields = fields.u32(values.count).align(8).u64(values.buffer);
     let fields = fields.u64(values.length).u64(values.required);

@@ -3,11 +3,11 @@
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::hive::{MAX_VALUE_NAME, Value};
-use super::nt_key::Opened;
+use super::nt_key::OpenKey;
 use super::{hive, notify_class, nt_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -31,14 +31,14 @@ exports! {
     fn ZwQueryValueKey<call>(key: u64, name: u64, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(query(key, name, class, Reply { buffer, length, result_length }, &Caller::of(call)))
+        error::status(query(key, name, class, Reply { buffer, length, result_length }, &CallContext::of(call)))
     }
 
     /// `ZwEnumerateValueKey`: values in the order in which they were made.
     fn ZwEnumerateValueKey<call>(key: u64, index: u32, class: u32, buffer: u64, length: u32, result_length: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &Caller::of(call)))
+        error::status(enumerate(key, index, class, Reply { buffer, length, result_length }, &CallContext::of(call)))
     }
 }
 
@@ -47,12 +47,12 @@ fn query(
     name: u64,
     class: u32,
     reply: Reply,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     check(class, reply)?;
-    let Opened { object, key } = nt_key::opened(handle)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
     let name = name_at(name)?;
-    let shown = Shown::name(&name)?;
+    let shown = CallbackBuffer::name(&name)?;
     let fields = Information::default().u64(shown.at()).u32(class);
     cm::on_key(
         notify_class::QUERY_VALUE,
@@ -77,10 +77,10 @@ fn enumerate(
     index: u32,
     class: u32,
     reply: Reply,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     check(class, reply)?;
-    let Opened { object, key } = nt_key::opened(handle)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
     let fields = Information::default().u32(index).u32(class);
     cm::on_key(
         notify_class::ENUMERATE_VALUE,

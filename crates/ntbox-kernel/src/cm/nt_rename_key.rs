@@ -4,11 +4,11 @@
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::hive::MAX_KEY_NAME;
-use super::nt_key::Opened;
+use super::nt_key::OpenKey;
 use super::{hive, notify_class, nt_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -19,11 +19,11 @@ use crate::cm;
 exports! {
     /// `ZwRenameKey`: a name without a path, in the same key.
     fn ZwRenameKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(rename(key, name, &Caller::of(call)))
+        error::status(rename(key, name, &CallContext::of(call)))
     }
 }
 
-fn rename(handle: u64, name: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn rename(handle: u64, name: u64, caller: &CallContext<'_>) -> Result<(), Refusal> {
     if name == 0 {
         return Err(nt_status::STATUS_ACCESS_VIOLATION.into());
     }
@@ -35,8 +35,8 @@ fn rename(handle: u64, name: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     if !legal {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
     }
-    let Opened { object, key } = nt_key::opened(handle)?;
-    let shown = Shown::name(&name)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
+    let shown = CallbackBuffer::name(&name)?;
     let fields = Information::default().u64(shown.at());
     cm::on_key(notify_class::RENAME_KEY, object, fields, caller, || {
         Ok(hive::with(|registry| registry.rename(key, &name))?)

@@ -3,13 +3,13 @@
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
-use super::callback_buffer::Shown;
+use super::callback_buffer::CallbackBuffer;
 use super::hive::{LINK_VALUE, REG_LINK, Value};
-use super::nt_key::Opened;
+use super::nt_key::OpenKey;
 use super::nt_notify_key::filter;
 use super::nt_query_value::{name_at, new_name_at};
 use super::{hive, notify_class, nt_key};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::info_buffer::Information;
@@ -28,12 +28,12 @@ exports! {
     fn ZwSetValueKey<call>(key: u64, name: u64, title_index: u32, kind: u32, data: u64, size: u32) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(set(key, name, title_index, &Data { kind, at: data, size }, &Caller::of(call)))
+        error::status(set(key, name, title_index, &Data { kind, at: data, size }, &CallContext::of(call)))
     }
 
     /// `ZwDeleteValueKey`.
     fn ZwDeleteValueKey<call>(key: u64, name: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let delete = || -> Result<(), Refusal> {
             nt_key::opened(key)?;
             delete_named(key, &name_at(name)?, &caller)
@@ -57,9 +57,9 @@ pub struct Data {
 ///
 /// # Errors
 /// Those of [`nt_key::opened`] and [`remove`], or what callbacks make of them.
-pub fn delete_named(handle: u64, name: &[u16], caller: &Caller<'_>) -> Result<(), Refusal> {
-    let Opened { object, key } = nt_key::opened(handle)?;
-    let shown = Shown::name(name)?;
+pub fn delete_named(handle: u64, name: &[u16], caller: &CallContext<'_>) -> Result<(), Refusal> {
+    let OpenKey { object, key } = nt_key::opened(handle)?;
+    let shown = CallbackBuffer::name(name)?;
     let fields = Information::default().u64(shown.at());
     cm::on_key(notify_class::DELETE_VALUE, object, fields, caller, || {
         Ok(remove(key, name)?)
@@ -71,7 +71,7 @@ fn set(
     name: u64,
     title_index: u32,
     data: &Data,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     nt_key::opened(handle)?;
     let name = if name == 0 {
@@ -95,15 +95,15 @@ pub fn set_named(
     name: &[u16],
     title_index: u32,
     data: &Data,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
-    let Opened { object, key } = nt_key::opened(handle)?;
+    let OpenKey { object, key } = nt_key::opened(handle)?;
     let Data {
         kind,
         at: data,
         size,
     } = *data;
-    let shown = Shown::name(name)?;
+    let shown = CallbackBuffer::name(name)?;
     let fields = Information::default().u64(shown.at());
     let fields = fields.u32(title_index).u32(kind).u64(data).u32(size);
     cm::on_key(notify_class::SET_VALUE, object, fields, caller, || {

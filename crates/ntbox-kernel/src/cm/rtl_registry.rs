@@ -6,7 +6,7 @@ use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::nt_set_value::Data;
 use super::{nt_key, nt_set_value};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -32,26 +32,26 @@ const PREFIXES: [&str; 6] = [
 /// Longest text that is read as a path or a name, in units.
 const MAX_TEXT: usize = 0x7fff;
 
-/// How a key is opened on the way.
+/// How keys on a path are opened.
 #[derive(Debug, Clone, Copy)]
-struct How {
+struct OpenOptions {
     access: u32,
     /// Whether it is made if all but its last component is there.
     makes: bool,
 }
 
 /// `GENERIC_READ`, to look.
-const READ: How = How {
+const READ: OpenOptions = OpenOptions {
     access: 0x8000_0000,
     makes: false,
 };
 /// `GENERIC_WRITE`, to change what is there.
-const WRITE: How = How {
+const WRITE: OpenOptions = OpenOptions {
     access: 0x4000_0000,
     makes: false,
 };
 /// The same, also of what is not there yet.
-const MAKE: How = How {
+const MAKE: OpenOptions = OpenOptions {
     makes: true,
     ..WRITE
 };
@@ -59,7 +59,7 @@ const MAKE: How = How {
 exports! {
     /// `RtlCheckRegistryKey`: with `RTL_REGISTRY_HANDLE` it closes the handle.
     fn RtlCheckRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let checked = Location::read(relative_to, path).and_then(|location| match location {
             Location::Handle(handle) => Ok(ob::handles::close(handle, &caller)?),
             location @ Location::Path(_) => location.opened(READ, &caller, |_| Ok(())),
@@ -69,7 +69,7 @@ exports! {
 
     /// `RtlCreateRegistryKey`: makes the last key of the path only.
     fn RtlCreateRegistryKey<call>(relative_to: u32, path: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let made = Location::read(relative_to, path).and_then(|location| location.opened(MAKE, &caller, |_| Ok(())));
         error::status(made)
     }
@@ -78,7 +78,7 @@ exports! {
     fn RtlWriteRegistryValue<call>(relative_to: u32, path: u64, name: u64, kind: u32, data: u64, length: u32) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let write = || -> Result<(), Refusal> {
             let data = Data { kind, at: data, size: length };
             Location::read(relative_to, path)?.opened(MAKE, &caller, |key| {
@@ -92,7 +92,7 @@ exports! {
     fn RtlDeleteRegistryValue<call>(relative_to: u32, path: u64, name: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let delete = || -> Result<(), Refusal> {
             Location::read(relative_to, path)?.opened(WRITE, &caller, |key| {
                 nt_set_value::delete_named(key, &text_at(name)?, &caller)
@@ -147,7 +147,7 @@ impl Location {
     ///
     /// # Errors
     /// Those of [`nt_key::existing`] and [`nt_key::from_handle`].
-    pub fn existing(self, caller: &Caller<'_>) -> Result<KeyId, u32> {
+    pub fn existing(self, caller: &CallContext<'_>) -> Result<KeyId, u32> {
         match self {
             Self::Handle(handle) => nt_key::from_handle(handle),
             Self::Path(path) => {
@@ -160,8 +160,8 @@ impl Location {
     /// services would do it one after the other.
     fn opened(
         self,
-        how: How,
-        caller: &Caller<'_>,
+        how: OpenOptions,
+        caller: &CallContext<'_>,
         work: impl FnOnce(u64) -> Result<(), Refusal>,
     ) -> Result<(), Refusal> {
         match self {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::export::exports;
 use crate::base::thread_table;
@@ -21,7 +21,7 @@ mod control {
 }
 
 /// Activities by thread; of others it is all zeros.
-static ACTIVITIES: Exclusive<BTreeMap<u64, [u8; 16]>> = Exclusive::new(BTreeMap::new());
+static ACTIVITIES: KernelCell<BTreeMap<u64, [u8; 16]>> = KernelCell::new(BTreeMap::new());
 
 /// The activity of a thread.
 fn of(thread: u64) -> [u8; 16] {

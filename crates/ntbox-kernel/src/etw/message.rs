@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_api::rules;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -23,7 +23,7 @@ mod action {
 
 /// Devices (or, with a flag, callbacks) that provide data, with the address that
 /// the call which registered them returns to.
-static PROVIDERS: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static PROVIDERS: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 /// Providers that are still registered. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {

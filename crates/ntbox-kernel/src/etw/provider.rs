@@ -4,7 +4,7 @@ use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS}
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::cookie_table::Registrations;
 use crate::base::export::exports;
@@ -22,7 +22,7 @@ const LAST_CLASS: u32 = 3;
 /// to.
 type Provider = ([u8; 16], u64);
 
-static PROVIDERS: Exclusive<Registrations<Provider>> = Exclusive::new(Registrations::new(FIRST));
+static PROVIDERS: KernelCell<Registrations<Provider>> = KernelCell::new(Registrations::new(FIRST));
 
 /// Providers that are still registered. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {

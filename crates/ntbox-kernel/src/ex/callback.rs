@@ -7,10 +7,10 @@ use std::sync::Once;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -19,7 +19,7 @@ use crate::ke::sched;
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
 use crate::ob;
-use crate::ob::{Attributes, Inserted, ObjectTypeProcedures, Payload, Type, attributes};
+use crate::ob::{Attributes, NameInsertion, ObjectTypeProcedures, Payload, Type, attributes};
 
 /// Bytes of a callback object and of a registration, both opaque.
 const SIZE: u64 = 0x40;
@@ -52,7 +52,7 @@ struct Callback {
     routines: Vec<Registration>,
 }
 
-static CALLBACKS: Exclusive<BTreeMap<u64, Callback>> = Exclusive::new(BTreeMap::new());
+static CALLBACKS: KernelCell<BTreeMap<u64, Callback>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Callback>) -> T) -> T {
     work(&mut CALLBACKS.lock())
@@ -87,7 +87,7 @@ pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
 };
 
 /// An object goes away.
-pub fn deleted(object: u64, _: &Caller<'_>) {
+pub fn deleted(object: u64, _: &CallContext<'_>) {
     with(|callbacks| callbacks.remove(&object));
 }
 
@@ -111,11 +111,11 @@ pub fn leaks() -> Vec<Leak> {
 
 /// Makes an object and gives it its name, which without `OBJ_PERMANENT` it only
 /// has while it is made, for no handle is left open.
-fn create(attributes: &Attributes, multiple: bool, caller: &Caller<'_>) -> Result<u64, u32> {
+fn create(attributes: &Attributes, multiple: bool, caller: &CallContext<'_>) -> Result<u64, u32> {
     let object = ob::create(Type::Callback, SIZE, Payload::None)?;
     match ob::insert(object, attributes) {
-        Ok(Inserted::New) => {}
-        Ok(Inserted::Existing(existing)) => {
+        Ok(NameInsertion::New) => {}
+        Ok(NameInsertion::Existing(existing)) => {
             ob::dereference(object, caller);
             return Ok(existing);
         }
@@ -136,7 +136,7 @@ fn create(attributes: &Attributes, multiple: bool, caller: &Caller<'_>) -> Resul
 }
 
 /// Makes the objects of the system when the first driver asks for one.
-fn initialize(caller: &Caller<'_>) {
+fn initialize(caller: &CallContext<'_>) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for path in OF_THE_SYSTEM {
@@ -151,7 +151,7 @@ fn open_or_create(
     attributes: u64,
     make: bool,
     multiple: bool,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u64, Refusal> {
     let attributes = Attributes::read(attributes)?;
     initialize(caller);
@@ -177,8 +177,8 @@ exports! {
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let run = || -> Result<(), Refusal> {
-            let found = open_or_create(attributes, make, multiple, &Caller::of(call))?;
-            ob::hand_over(found, &Caller::of(call));
+            let found = open_or_create(attributes, make, multiple, &CallContext::of(call))?;
+            ob::hand_over(found, &CallContext::of(call));
             Ok(driver_mem::write_u64(object, found)?)
         };
         error::status(run())
@@ -220,7 +220,7 @@ exports! {
             }
         });
         pool::free(handle);
-        ob::dereference(object, &Caller::of(call));
+        ob::dereference(object, &CallContext::of(call));
         Ok(())
     }
 
@@ -229,7 +229,7 @@ exports! {
         let routines: Vec<Registration> = with(|callbacks| {
             callbacks.get(&object).map_or_else(Vec::new, |callback| callback.routines.clone())
         });
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         for Registration { handle, function, context, caller: registrar, .. } in routines {
             // It may have been unregistered by the one before.
             if on(handle, |entry| entry.running += 1).is_none() {

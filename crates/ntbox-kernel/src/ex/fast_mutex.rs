@@ -6,7 +6,7 @@
 
 use nt_layout::{FastMutex, Kevent};
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
 
@@ -41,7 +41,7 @@ const fn fast_mutex(mutex: u64) -> DriverPtr<FastMutex> {
 }
 
 /// Writes a mutex that is free.
-pub fn initialize(mutex: u64) -> Result<(), Stop> {
+pub fn initialize(mutex: u64) -> Result<(), NoReturn> {
     events::memory_freed(mutex, DriverPtr::<FastMutex>::SIZE);
     fast_mutex(mutex).set(|mutex| &mutex.count, FREE)?;
     fast_mutex(mutex).set(|mutex| &mutex.owner, 0)?;
@@ -56,14 +56,14 @@ pub fn initialize(mutex: u64) -> Result<(), Stop> {
 }
 
 /// Whether the structure looks as initialising it leaves it.
-fn is_initialized(mutex: u64) -> Result<bool, Stop> {
+fn is_initialized(mutex: u64) -> Result<bool, NoReturn> {
     let event = fast_mutex(mutex).at(|mutex| &mutex.event).address();
     Ok(Kind::of(event)? == Some(Kind::SynchronizationEvent)
         && driver_mem::read_u64(object::wait_list(event))? != 0)
 }
 
 /// Acquires the mutex if it is free.
-fn try_lock(mutex: u64, thread: u64) -> Result<bool, Stop> {
+fn try_lock(mutex: u64, thread: u64) -> Result<bool, NoReturn> {
     let taken =
         driver_mem::update_u32(mutex, |count| (count & FREE != 0).then_some(count & !FREE))?;
     if taken.is_ok() {
@@ -73,7 +73,7 @@ fn try_lock(mutex: u64, thread: u64) -> Result<bool, Stop> {
 }
 
 /// Acquires the mutex, and waits until it is free.
-fn lock(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
+fn lock(mutex: u64, thread: u64, function: &str) -> Result<(), NoReturn> {
     while !try_lock(mutex, thread)? {
         if fast_mutex(mutex).get(|mutex| &mutex.owner)? == thread {
             let why = "this thread owns it; fast and guarded mutexes cannot be acquired again by their owner";
@@ -103,7 +103,7 @@ fn lock(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
 }
 
 /// Releases the mutex and wakes waiting threads, which try again.
-fn unlock(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
+fn unlock(mutex: u64, thread: u64, function: &str) -> Result<(), NoReturn> {
     let owner = fast_mutex(mutex).get(|mutex| &mutex.owner)?;
     if owner != thread || driver_mem::read_u32(mutex)? & FREE != 0 {
         let found = if owner == 0 {
@@ -122,7 +122,7 @@ fn unlock(mutex: u64, thread: u64, function: &str) -> Result<(), Stop> {
 }
 
 /// Checks what every acquisition needs.
-fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn check(mutex: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     lock_wait::check_irql(mutex, function)?;
     if !is_initialized(mutex)? {
         let what =
@@ -133,7 +133,7 @@ fn check(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 }
 
 /// Acquires the mutex at `APC_LEVEL`.
-pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     check(mutex, function, caller)?;
     events::lock_acquiring(mutex, LockClass::FastMutex, caller);
     let old = cpu::set_irql(cpu::APC_LEVEL);
@@ -144,7 +144,7 @@ pub fn acquire(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 }
 
 /// Acquires the mutex at `APC_LEVEL` if it is free.
-pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop> {
+pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, NoReturn> {
     check(mutex, function, caller)?;
     if !try_lock(mutex, thread_table::current_thread())? {
         return Ok(false);
@@ -156,7 +156,7 @@ pub fn try_acquire(mutex: u64, function: &str, caller: u64) -> Result<bool, Stop
 }
 
 /// Releases the mutex and goes back to the IRQL before.
-pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let current = cpu::irql();
     if current != cpu::APC_LEVEL {
         let what = format!("{function} called for {mutex:#018x} at IRQL {current}, must be 1");
@@ -173,7 +173,7 @@ pub fn release(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
 }
 
 /// Acquires the mutex where APCs are disabled already.
-pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     check(mutex, function, caller)?;
     lock_wait::check_apcs(rule::ACQUIRE_UNSAFE, mutex, function, caller, false);
     events::lock_acquiring(mutex, LockClass::FastMutex, caller);
@@ -183,7 +183,7 @@ pub fn acquire_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Sto
 }
 
 /// Releases a mutex that was acquired so.
-pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), Stop> {
+pub fn release_unsafe(mutex: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     lock_wait::check_apcs(rule::RELEASE_UNSAFE, mutex, function, caller, true);
     unlock(mutex, thread_table::current_thread(), function)
 }

@@ -5,7 +5,7 @@
 //! then, whatever kind of address it is.
 
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 use ntbox_host::{cpu, driver_mem};
 
 use crate::base::export::exports;
@@ -18,8 +18,8 @@ fn locked<T>(
     lock: u64,
     call: &Call<'_>,
     function: &str,
-    work: impl FnOnce() -> Result<T, Stop>,
-) -> Result<T, Stop> {
+    work: impl FnOnce() -> Result<T, NoReturn>,
+) -> Result<T, NoReturn> {
     let old = cpu::set_irql(HIGH_LEVEL);
     spinlock::acquire(lock, function, call.return_address())?;
     let result = work()?;
@@ -29,7 +29,7 @@ fn locked<T>(
 }
 
 /// The first entry of a list, NULL if it is empty.
-fn first(head: u64) -> Result<u64, Stop> {
+fn first(head: u64) -> Result<u64, NoReturn> {
     list_entry::forward(head).map(|first| if first == head { 0 } else { first })
 }
 
@@ -97,7 +97,7 @@ exports! {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::Return;
+    use ntbox_host::gate::ExportResult;
 
     use super::*;
     use crate::test_support::{NOWHERE, address_mut, bug_check, call, fault, processor, value};
@@ -135,7 +135,7 @@ mod tests {
         value(ExInterlockedInsertTailList, &[head, a, lock]);
         value(ExInterlockedInsertTailList, &[head, b, lock]);
         driver_mem::write_u64(b + 8, b).expect("it is ours");
-        let attempts: [&dyn Fn() -> Return; 2] = [
+        let attempts: [&dyn Fn() -> ExportResult; 2] = [
             &|| call(ExInterlockedRemoveHeadList, &[head, lock]),
             &|| call(ExInterlockedInsertHeadList, &[a, c, lock]),
         ];

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use ntbox_api::rules;
 use ntbox_host::cpu;
-use ntbox_host::gate::Stop;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::NoReturn;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::{diag, thread_table};
 use crate::ke::{critical_region, sched};
@@ -16,12 +16,12 @@ use crate::ke::{critical_region, sched};
 ///
 /// # Errors
 /// The IRQL is above `APC_LEVEL`.
-pub fn check_irql(lock: u64, function: &str) -> Result<(), Stop> {
+pub fn check_irql(lock: u64, function: &str) -> Result<(), NoReturn> {
     let irql = cpu::irql();
     if irql <= cpu::APC_LEVEL {
         return Ok(());
     }
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         0x192,
         [thread_table::current_thread(), lock, u64::from(irql), 0],
         format!("{function} was called for {lock:#018x} at IRQL {irql}; APC_LEVEL is the limit"),
@@ -29,7 +29,7 @@ pub fn check_irql(lock: u64, function: &str) -> Result<(), Stop> {
 }
 
 /// Locks whose acquisition was reported: their release is the same mistake.
-static REPORTED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+static REPORTED: KernelCell<BTreeSet<u64>> = KernelCell::new(BTreeSet::new());
 
 /// Reports a lock that is acquired or released while normal kernel APCs could interrupt
 /// the thread; `code` is what Driver Verifier calls it.
@@ -58,15 +58,15 @@ pub fn check_apcs(code: u64, lock: u64, function: &str, caller: u64, is_release:
 ///
 /// # Errors
 /// The IRQL is above `APC_LEVEL`.
-pub fn block(lock: u64, function: &str) -> Result<(), Stop> {
+pub fn block(lock: u64, function: &str) -> Result<(), NoReturn> {
     check_irql(lock, function)?;
     sched::park(lock, None);
     Ok(())
 }
 
 /// The stop for a lock that its holder can never get.
-pub fn self_deadlock(code: u64, lock: u64, function: &str, why: &str) -> Stop {
-    Stop::bug_check(
+pub fn self_deadlock(code: u64, lock: u64, function: &str, why: &str) -> NoReturn {
+    NoReturn::bug_check(
         0xc4,
         [code, lock, thread_table::current_thread(), 0],
         format!("{function} would wait for ever for the lock at {lock:#018x}: {why}"),
@@ -75,9 +75,9 @@ pub fn self_deadlock(code: u64, lock: u64, function: &str, why: &str) -> Stop {
 
 /// The stop for a lock that is released by a thread that does not own it:
 /// `KERNEL_AUTO_BOOST_INVALID_LOCK_RELEASE`.
-pub fn not_owned(lock: u64, function: &str, found: &str) -> Stop {
+pub fn not_owned(lock: u64, function: &str, found: &str) -> NoReturn {
     let thread = thread_table::current_thread();
-    Stop::bug_check(
+    NoReturn::bug_check(
         0x162,
         [thread, lock, 0, 0],
         format!(

@@ -4,7 +4,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -21,8 +21,8 @@ const MODIFY_STATE: u32 = 2;
 /// `EVENT_ALL_ACCESS`.
 const ALL_ACCESS: u32 = 0x1f_0003;
 
-/// What a new event is to be.
-struct Wanted {
+/// A request to create an event.
+struct EventRequest {
     handle: u64,
     access: u32,
     attributes: u64,
@@ -44,24 +44,24 @@ exports! {
     fn ZwCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let wanted = Wanted { handle, access, attributes, kind, signaled };
-        Mode::Kernel.outcome(create(&wanted, Mode::Kernel, &Caller::of(call)))
+        let wanted = EventRequest { handle, access, attributes, kind, signaled };
+        Mode::Kernel.outcome(create(&wanted, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtCreateEvent`.
     fn NtCreateEvent<call>(handle: u64, access: u32, attributes: u64, kind: u32, signaled: bool) -> u32
         [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let wanted = Wanted { handle, access, attributes, kind, signaled };
+        let wanted = EventRequest { handle, access, attributes, kind, signaled };
         let mode = Mode::previous();
-        mode.outcome(create(&wanted, mode, &Caller::of(call)))
+        mode.outcome(create(&wanted, mode, &CallContext::of(call)))
     }
 
     /// `ZwOpenEvent`.
     fn ZwOpenEvent<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
-            let opened = ob::open_by_name(&attributes, Type::Event, access, &Caller::of(call))?;
+            let opened = ob::open_by_name(&attributes, Type::Event, access, &CallContext::of(call))?;
             Ok(driver_mem::write_u64(handle, opened)?)
         };
         error::status(open())
@@ -116,7 +116,7 @@ pub fn new_object() -> Result<u64, Refusal> {
 pub fn create_unnamed(
     manual_reset: bool,
     signaled: bool,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u64, Refusal> {
     let kind = if manual_reset {
         Kind::NotificationEvent
@@ -137,7 +137,7 @@ pub fn set_by_program(handle: u64, signaled: bool) -> Result<(), Refusal> {
     change(handle, 0, wanted, Mode::User)
 }
 
-fn create(wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn create(wanted: &EventRequest, mode: Mode, caller: &CallContext<'_>) -> Result<u32, Refusal> {
     mode.probe(wanted.handle, 8, 8)?;
     let kind = match wanted.kind {
         0 => Kind::NotificationEvent,

@@ -3,7 +3,7 @@
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::{error, thread_table};
@@ -37,7 +37,7 @@ exports! {
     fn ZwCreateTimer<call>(handle: u64, access: u32, attributes: u64, kind: u32) -> u32
         [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let create = || -> Result<u32, Refusal> {
             if kind > 1 {
                 return Err(nt_status::STATUS_INVALID_PARAMETER_4.into());
@@ -56,7 +56,7 @@ exports! {
     fn ZwOpenTimer<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
-            let opened = ob::open_by_name(&attributes, Type::Timer, access, &Caller::of(call))?;
+            let opened = ob::open_by_name(&attributes, Type::Timer, access, &CallContext::of(call))?;
             Ok(driver_mem::write_u64(handle, opened)?)
         };
         error::status(open())
@@ -120,7 +120,7 @@ pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
 };
 
 /// The last reference to a timer is gone: it must not fire any more.
-pub fn deleted(body: u64, _: &Caller<'_>) {
+pub fn deleted(body: u64, _: &CallContext<'_>) {
     // The body is the kernel's own memory until this returns.
     let _ = timer::cancel(body);
     let _ = timer::set_apc(body, None);

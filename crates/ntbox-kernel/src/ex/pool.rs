@@ -2,7 +2,7 @@
 
 use ntbox_api::rules;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::gate::{Return, Stop};
+use ntbox_host::gate::{ExportResult, NoReturn};
 use ntbox_host::{cpu, driver_mem, gate};
 
 use super::tracked_structs;
@@ -52,7 +52,7 @@ const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
 /// Checks the IRQL for a pool: the system stops at what it forbids. `block` is the
 /// address of what is freed, 0 if it is taken.
-fn check_irql(kind: PoolKind, size: u64, tag: u32, block: u64) -> Result<(), Stop> {
+fn check_irql(kind: PoolKind, size: u64, tag: u32, block: u64) -> Result<(), NoReturn> {
     let irql = cpu::irql();
     let limit = if kind == PoolKind::Paged {
         cpu::APC_LEVEL
@@ -70,7 +70,7 @@ fn check_irql(kind: PoolKind, size: u64, tag: u32, block: u64) -> Result<(), Sto
         (true, _) => (0xc4, [0x12 - paged, u64::from(irql), paged, block]),
     };
     let what = if block == 0 { "allocation" } else { "freeing" };
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         code,
         parameters,
         format!(
@@ -89,7 +89,7 @@ fn name(kind: PoolKind) -> &'static str {
 }
 
 /// Takes memory, or says that there is none.
-fn take(request: Request) -> Result<Option<u64>, Stop> {
+fn take(request: Request) -> Result<Option<u64>, NoReturn> {
     check_irql(request.kind, request.size, request.tag, 0)?;
     Ok(mm::with(|memory| memory.pools.allocate(request)))
 }
@@ -124,7 +124,7 @@ pub(super) fn by_type(
     raise: bool,
     caller: u64,
     function: &str,
-) -> Return {
+) -> ExportResult {
     let mut size = bytes;
     if bytes == 0 {
         zero_bytes(function, caller);
@@ -154,14 +154,14 @@ pub(super) fn by_type(
     match take(request)? {
         Some(va) => Ok(va),
         None if raise || kind & pool_type::RAISE != 0 => {
-            Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+            Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
         }
         None => Ok(0),
     }
 }
 
 /// What `ExAllocatePool2` and `ExAllocatePool3` do.
-fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Return {
+fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> ExportResult {
     let low = flags & 0xffff_ffff;
     let pools = low & (flag::NON_PAGED | flag::NON_PAGED_EXECUTE | flag::PAGED);
     let kind = match pools {
@@ -191,7 +191,7 @@ fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Re
     match take(request)? {
         Some(va) => Ok(va),
         None if low & flag::RAISE_ON_FAILURE != 0 => {
-            Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+            Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
         }
         None => Ok(0),
     }
@@ -199,16 +199,16 @@ fn by_flags(flags: u64, bytes: u64, tag: u32, caller: u64, function: &str) -> Re
 
 /// A request that cannot be right: NULL, or `STATUS_INVALID_PARAMETER` raised if
 /// the caller wants failures raised.
-fn refuse(flags: u64) -> Return {
+fn refuse(flags: u64) -> ExportResult {
     if flags & flag::RAISE_ON_FAILURE != 0 {
-        Err(Stop::raise(nt_status::STATUS_INVALID_PARAMETER))
+        Err(NoReturn::raise(nt_status::STATUS_INVALID_PARAMETER))
     } else {
         Ok(0)
     }
 }
 
 /// The stop for freeing what cannot be freed.
-pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
+pub fn bad_free(va: u64, tag: u32, function: &str) -> NoReturn {
     match mm::with(|memory| memory.pools.bad_free(va)) {
         BadFree::Twice { tag: was, freed_by } => {
             let by = diag::location(freed_by).map_or_else(String::new, |place| {
@@ -219,7 +219,7 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
             } else {
                 (0xc2, [7, u64::from(was), u64::from(tag), va])
             };
-            Stop::bug_check(
+            NoReturn::bug_check(
                 code,
                 parameters,
                 format!(
@@ -243,7 +243,7 @@ pub fn bad_free(va: u64, tag: u32, function: &str) -> Stop {
             } else {
                 (0xc2, 0x46)
             };
-            Stop::bug_check(
+            NoReturn::bug_check(
                 code,
                 [kind, va, 0, 0],
                 format!(
@@ -275,7 +275,7 @@ fn check_locked(va: u64, block: &Block, caller: u64, function: &str) {
 }
 
 /// Frees a block that a driver took.
-pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), Stop> {
+pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<(), NoReturn> {
     let block: Option<Block> = mm::with(|memory| memory.pools.block(va).copied());
     let Some(block) = block else {
         return Err(bad_free(va, tag.unwrap_or(0), function));
@@ -287,7 +287,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
         return Ok(());
     }
     if let Some(tag) = tag.filter(|tag| *tag != 0 && *tag != block.tag) {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xc2,
             [0xa, va, u64::from(block.tag), u64::from(tag)],
             format!(
@@ -303,7 +303,7 @@ pub fn free(va: u64, tag: Option<u32>, caller: u64, function: &str) -> Result<()
         } else {
             (0x24, "past its end")
         };
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xc1,
             [va, at, block.size, kind],
             format!(
@@ -338,7 +338,7 @@ exports! {
             let header = driver_mem::read_u64(parameters.wrapping_add(16 * n))?;
             let (kind, optional) = (header & 0xff, header & 0x100 != 0);
             if kind != PRIORITY && !optional {
-                return Err(Stop::bug_check(
+                return Err(NoReturn::bug_check(
                     0xe2,
                     [kind, header, parameters, 0],
                     format!("ExAllocatePool3 was given the required parameter {kind}, which this kernel does not know"),
@@ -407,36 +407,41 @@ exports! {
 /// `PoolExtendedParameterPriority`.
 const PRIORITY: u64 = 1;
 
-fn failure_by_flags(call: &mut gate::Call<'_>) -> Return {
+fn failure_by_flags(call: &mut gate::Call<'_>) -> ExportResult {
     if call.argument(0)? & flag::RAISE_ON_FAILURE != 0 {
-        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }
 }
 
-fn failure_by_type(call: &mut gate::Call<'_>) -> Return {
+fn failure_by_type(call: &mut gate::Call<'_>) -> ExportResult {
     let raise = call.argument(0)? & u64::from(pool_type::RAISE) != 0;
     if raise {
-        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }
 }
 
-fn failure_of_quota(call: &mut gate::Call<'_>) -> Return {
+fn failure_of_quota(call: &mut gate::Call<'_>) -> ExportResult {
     let quiet = call.argument(0)? & u64::from(pool_type::QUOTA_FAIL_INSTEAD_OF_RAISE) != 0;
     if quiet {
         Ok(0)
     } else {
-        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     }
 }
 /// Allocates pool of a `POOL_TYPE`.
 ///
 /// # Errors
 /// Raises `STATUS_INSUFFICIENT_RESOURCES`.
-pub fn allocate_or_raise(pool_type: u32, size: u64, tag: u32, caller: u64) -> Result<u64, Stop> {
+pub fn allocate_or_raise(
+    pool_type: u32,
+    size: u64,
+    tag: u32,
+    caller: u64,
+) -> Result<u64, NoReturn> {
     // The low bit of a POOL_TYPE is set for paged pool; 0x200 is no-execute.
     let kind = match (pool_type & 1, pool_type & 0x200) {
         (1, _) => PoolKind::Paged,
@@ -452,5 +457,5 @@ pub fn allocate_or_raise(pool_type: u32, size: u64, tag: u32, caller: u64) -> Re
         caller,
     };
     mm::with(|memory| memory.pools.allocate(request))
-        .ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        .ok_or_else(|| NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }

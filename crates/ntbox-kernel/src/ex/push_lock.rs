@@ -4,7 +4,7 @@
 //! bit 0 is zero.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
 use super::lock_wait;
@@ -68,12 +68,12 @@ impl Mode {
     }
 }
 
-fn try_take(lock: u64, mode: Mode) -> Result<bool, Stop> {
+fn try_take(lock: u64, mode: Mode) -> Result<bool, NoReturn> {
     Ok(driver_mem::update_u64(lock, |word| mode.taken(word))?.is_ok())
 }
 
 /// Takes the lock, waiting for it if need be.
-fn take(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
+fn take(lock: u64, mode: Mode, function: &str) -> Result<(), NoReturn> {
     while !try_take(lock, mode)? {
         // Unless it became free meanwhile.
         if driver_mem::update_u64(lock, |word| (word != 0).then_some(word | WAITING))?.is_ok() {
@@ -84,7 +84,7 @@ fn take(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
 }
 
 /// Gives the lock back; who waits tries again.
-fn give(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
+fn give(lock: u64, mode: Mode, function: &str) -> Result<(), NoReturn> {
     match driver_mem::update_u64(lock, |word| mode.given(word))? {
         Ok(before) => {
             if before & WAITING != 0 && mode.given(before) == Some(0) {
@@ -99,7 +99,7 @@ fn give(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
             } else {
                 "exclusive"
             };
-            Err(Stop::bug_check(
+            Err(NoReturn::bug_check(
                 0xc4,
                 [0x1009, lock, word, 0],
                 format!(
@@ -110,19 +110,19 @@ fn give(lock: u64, mode: Mode, function: &str) -> Result<(), Stop> {
     }
 }
 
-fn check_flags(lock: u64, flags: u32, function: &str) -> Result<(), Stop> {
+fn check_flags(lock: u64, flags: u32, function: &str) -> Result<(), NoReturn> {
     if flags & !VALID_FLAGS == 0 {
         return Ok(());
     }
     // INVALID_PUSH_LOCK_FLAGS.
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         0x152,
         [u64::from(flags), lock, 0, 0],
         format!("{function} was called for {lock:#018x} with the flags {flags:#x}"),
     ))
 }
 
-fn acquire(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), Stop> {
+fn acquire(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), NoReturn> {
     check_flags(lock, flags, function)?;
     lock_wait::check_irql(lock, function)?;
     lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller, false);
@@ -138,7 +138,7 @@ fn try_acquire(
     flags: u32,
     function: &str,
     caller: u64,
-) -> Result<bool, Stop> {
+) -> Result<bool, NoReturn> {
     check_flags(lock, flags, function)?;
     lock_wait::check_irql(lock, function)?;
     lock_wait::check_apcs(rule::ACQUIRE, lock, function, caller, false);
@@ -149,7 +149,7 @@ fn try_acquire(
     Ok(is_taken)
 }
 
-fn release(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), Stop> {
+fn release(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Result<(), NoReturn> {
     check_flags(lock, flags, function)?;
     lock_wait::check_apcs(rule::RELEASE, lock, function, caller, true);
     give(lock, mode, function)?;
@@ -158,7 +158,7 @@ fn release(lock: u64, mode: Mode, flags: u32, function: &str, caller: u64) -> Re
 }
 
 /// How the lock is held, for functions that release it either way.
-fn mode_of(lock: u64) -> Result<Mode, Stop> {
+fn mode_of(lock: u64) -> Result<Mode, NoReturn> {
     Ok(if driver_mem::read_u64(lock)? >= READER {
         Mode::Shared
     } else {

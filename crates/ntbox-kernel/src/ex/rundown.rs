@@ -7,7 +7,7 @@
 use nt_layout::ExRundownRefCacheAware;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 
 use super::{lock_wait, pool};
@@ -30,7 +30,7 @@ const fn cache_aware(at: u64) -> DriverPtr<ExRundownRefCacheAware> {
 }
 
 /// Acquires `count` references. False once the run down has begun.
-fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
+fn acquire(at: u64, count: u32) -> Result<bool, NoReturn> {
     let more = REFERENCE * u64::from(count);
     let taken = driver_mem::update_u64(at, |word| {
         (word & ACTIVE == 0).then_some(word.wrapping_add(more))
@@ -39,7 +39,7 @@ fn acquire(at: u64, count: u32) -> Result<bool, Stop> {
 }
 
 /// Releases `count` references. The last one wakes the thread that waits.
-fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop> {
+fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), NoReturn> {
     let fewer = REFERENCE * u64::from(count);
     match driver_mem::update_u64(at, |word| word.checked_sub(fewer))? {
         Ok(before) => {
@@ -59,7 +59,7 @@ fn release(at: u64, count: u32, function: &str, caller: u64) -> Result<(), Stop>
 }
 
 /// Begins the run down and waits until all references are released.
-fn wait(at: u64, function: &str) -> Result<(), Stop> {
+fn wait(at: u64, function: &str) -> Result<(), NoReturn> {
     driver_mem::update_u64(at, |word| Some(word | ACTIVE))?.ok();
     while driver_mem::read_u64(at)? != ACTIVE {
         lock_wait::block(at, function)?;
@@ -68,7 +68,7 @@ fn wait(at: u64, function: &str) -> Result<(), Stop> {
 }
 
 /// Makes a reference usable again after its run down.
-fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let word = driver_mem::read_u64(at)?;
     if word != ACTIVE {
         let what = format!(
@@ -81,11 +81,11 @@ fn reinitialize(at: u64, function: &str, caller: u64) -> Result<(), Stop> {
 }
 
 /// The references of a cache-aware structure: there is one processor.
-fn shared(at: u64) -> Result<u64, Stop> {
+fn shared(at: u64) -> Result<u64, NoReturn> {
     Ok(cache_aware(at).get(|rundown| &rundown.run_refs)?)
 }
 
-fn initialize_cache_aware(at: u64, block: u64) -> Result<(), Stop> {
+fn initialize_cache_aware(at: u64, block: u64) -> Result<(), NoReturn> {
     cache_aware(at).set(
         |rundown| &rundown.run_refs,
         cache_aware(at).at(|rundown| &rundown.first).address(),

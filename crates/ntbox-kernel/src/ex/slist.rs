@@ -8,7 +8,7 @@
 
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 
 use crate::base::diag;
@@ -28,7 +28,7 @@ struct Head([u64; 2]);
 impl Head {
     /// Reads a head. The words need not belong together; the exchange that
     /// follows fails if they do not.
-    fn read(va: u64) -> Result<Self, Stop> {
+    fn read(va: u64) -> Result<Self, NoReturn> {
         Ok(Self([
             driver_mem::read_u64(va)?,
             driver_mem::read_u64(va.wrapping_add(8))?,
@@ -52,7 +52,10 @@ impl Head {
 
 /// Replaces a head by what `change` makes of it, until nobody interferes.
 /// Returns the head before.
-fn update(va: u64, change: impl Fn(Head) -> Result<Option<Head>, Stop>) -> Result<Head, Stop> {
+fn update(
+    va: u64,
+    change: impl Fn(Head) -> Result<Option<Head>, NoReturn>,
+) -> Result<Head, NoReturn> {
     let mut found = Head::read(va)?;
     loop {
         let new = match change(found) {
@@ -77,9 +80,9 @@ fn update(va: u64, change: impl Fn(Head) -> Result<Option<Head>, Stop>) -> Resul
 }
 
 /// Makes a head that has no entries.
-pub fn initialize(va: u64) -> Result<(), Stop> {
+pub fn initialize(va: u64) -> Result<(), NoReturn> {
     if va & 0xf != 0 {
-        return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
+        return Err(NoReturn::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     driver_mem::write_u64(va, 0)?;
     driver_mem::write_u64(va.wrapping_add(8), 0)?;
@@ -87,23 +90,23 @@ pub fn initialize(va: u64) -> Result<(), Stop> {
 }
 
 /// Number of entries.
-pub fn depth(va: u64) -> Result<u16, Stop> {
+pub fn depth(va: u64) -> Result<u16, NoReturn> {
     Ok(driver_mem::read_u16(va)?)
 }
 
 /// The first entry, or NULL.
-pub fn first(va: u64) -> Result<u64, Stop> {
+pub fn first(va: u64) -> Result<u64, NoReturn> {
     Ok(Head::read(va)?.first())
 }
 
 /// Puts an entry at the front; returns the one that was there, or NULL.
-pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
+pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, NoReturn> {
     if entry & 0xf != 0 {
         let what = format!(
             "entry {entry:#018x} pushed onto the sequenced list {va:#018x}; entries must be 16-byte aligned"
         );
         diag::violation(rules::SLIST_ENTRY_MISALIGNED, what, caller);
-        return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
+        return Err(NoReturn::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     let before = update(va, |head| {
         driver_mem::write_u64(entry, head.first())?;
@@ -113,7 +116,7 @@ pub fn push(va: u64, entry: u64, caller: u64) -> Result<u64, Stop> {
 }
 
 /// Takes the first entry; NULL if there is none.
-pub fn pop(va: u64) -> Result<u64, Stop> {
+pub fn pop(va: u64) -> Result<u64, NoReturn> {
     let before = update(va, |head| {
         if head.first() == 0 {
             return Ok(None);
@@ -125,7 +128,7 @@ pub fn pop(va: u64) -> Result<u64, Stop> {
 }
 
 /// Takes all entries: returns the first, or NULL.
-pub fn flush(va: u64) -> Result<u64, Stop> {
+pub fn flush(va: u64) -> Result<u64, NoReturn> {
     let before = update(va, |head| {
         Ok((head.first() != 0).then(|| head.with(0, 0, 0)))
     })?;
@@ -245,7 +248,7 @@ mod tests {
         let mut head = Words::default();
         let head_at = address_mut(&mut head);
         let raised = |result| match result {
-            Err(Stop::Raise(record)) => record.code,
+            Err(NoReturn::Raise(record)) => record.code,
             other => panic!("nothing was raised: {other:?}"),
         };
         assert_eq!(

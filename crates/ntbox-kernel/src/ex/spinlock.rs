@@ -3,7 +3,7 @@
 //! in the low bits; a driver initialises it to zero itself.
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
 
@@ -18,7 +18,7 @@ use crate::ke::spinlock::{acquire_by, at_dispatch, lower, not_owned, raise, rule
 const WRITER: u32 = 0x8000_0000;
 
 /// Takes the lock for writing. False if somebody holds it.
-fn try_exclusive(lock: u64, caller: u64) -> Result<bool, Stop> {
+fn try_exclusive(lock: u64, caller: u64) -> Result<bool, NoReturn> {
     let free = driver_mem::compare_exchange_u32(lock, 0, WRITER)? == 0;
     if free {
         lock_owner::add(lock, Mode::Exclusive, caller);
@@ -27,11 +27,11 @@ fn try_exclusive(lock: u64, caller: u64) -> Result<bool, Stop> {
     Ok(free)
 }
 
-fn word(lock: u64) -> Result<u64, Stop> {
+fn word(lock: u64) -> Result<u64, NoReturn> {
     Ok(u64::from(driver_mem::read_u32(lock)?))
 }
 
-fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     events::lock_acquiring(lock, LockClass::SpinLock, caller);
     acquire_by(
         lock,
@@ -43,7 +43,7 @@ fn exclusive(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
 }
 
 /// Takes the lock for reading. False if a writer holds it.
-fn try_shared(lock: u64, caller: u64) -> Result<bool, Stop> {
+fn try_shared(lock: u64, caller: u64) -> Result<bool, NoReturn> {
     let readers = driver_mem::update_u32(lock, |word| {
         (word & WRITER == 0).then_some(word.wrapping_add(1))
     })?;
@@ -54,7 +54,7 @@ fn try_shared(lock: u64, caller: u64) -> Result<bool, Stop> {
     Ok(readers.is_ok())
 }
 
-fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn shared(lock: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     if let Some(before) = lock_owner::find_here(lock).filter(|held| held.mode == Mode::Shared) {
         let what = format!(
             "{function} called for {lock:#018x}, which the caller holds; {}. It deadlocks if a writer waits in between",
@@ -72,7 +72,10 @@ fn shared(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
     )
 }
 
-fn release_exclusive(lock: u64, function: &str) -> Result<Option<lock_owner::Held>, Stop> {
+fn release_exclusive(
+    lock: u64,
+    function: &str,
+) -> Result<Option<lock_owner::HeldSpinLock>, NoReturn> {
     match driver_mem::compare_exchange_u32(lock, WRITER, 0)? {
         WRITER => {
             events::lock_released(lock);
@@ -83,7 +86,7 @@ fn release_exclusive(lock: u64, function: &str) -> Result<Option<lock_owner::Hel
     }
 }
 
-fn release_shared(lock: u64, function: &str) -> Result<Option<lock_owner::Held>, Stop> {
+fn release_shared(lock: u64, function: &str) -> Result<Option<lock_owner::HeldSpinLock>, NoReturn> {
     let change = |word: u32| {
         if word & WRITER == 0 {
             word.checked_sub(1)
@@ -102,13 +105,13 @@ fn release_shared(lock: u64, function: &str) -> Result<Option<lock_owner::Held>,
 }
 
 /// The stop for a release that does not match how the lock was acquired.
-fn wrong_mode(lock: u64, word: u32, function: &str) -> Stop {
+fn wrong_mode(lock: u64, word: u32, function: &str) -> NoReturn {
     let how = if word & WRITER == 0 {
         "shared"
     } else {
         "exclusive"
     };
-    Stop::bug_check(
+    NoReturn::bug_check(
         0xc4,
         [0x1009, lock, u64::from(word), 0],
         format!(

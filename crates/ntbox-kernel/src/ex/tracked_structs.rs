@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use ntbox_api::rules::{self, Broken, Rule};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::diag;
 use crate::base::leak_check::Leak;
@@ -69,7 +69,7 @@ struct Active {
     caller: u64,
 }
 
-static ACTIVE: Exclusive<BTreeMap<u64, Active>> = Exclusive::new(BTreeMap::new());
+static ACTIVE: KernelCell<BTreeMap<u64, Active>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Active>) -> T) -> T {
     work(&mut ACTIVE.lock())

@@ -3,7 +3,7 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::clock;
 use crate::base::export::exports;
@@ -21,7 +21,7 @@ struct Generator {
     rest: [u8; 8],
 }
 
-static GENERATOR: Exclusive<Option<Generator>> = Exclusive::new(None);
+static GENERATOR: KernelCell<Option<Generator>> = KernelCell::new(None);
 
 impl Generator {
     /// `None` if the host has no randomness.

@@ -8,18 +8,18 @@ use std::collections::BTreeMap;
 
 use nt_layout::WorkQueueItem;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::worker;
-use super::worker::Job;
+use super::worker::QueuedWork;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ke::object;
 
 /// Items that are queued, and the routine of each.
-static QUEUED: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static QUEUED: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
     work(&mut QUEUED.lock())
@@ -34,7 +34,7 @@ pub fn queued(item: u64) -> Option<u64> {
 ///
 /// # Errors
 /// A bug check for one that is queued already, and for a queue that there is not.
-pub fn enqueue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
+pub fn enqueue(job: QueuedWork, kind: u32, function: &str) -> Result<(), NoReturn> {
     let item = job.item;
     if driver_mem::read_u64(item)? != 0 {
         let why = if queued(item).is_some() {
@@ -42,7 +42,7 @@ pub fn enqueue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
         } else {
             "was not initialised, or is damaged: its list entry is not empty"
         };
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xe4,
             [1, item, u64::from(kind), 0],
             format!(
@@ -67,7 +67,7 @@ pub fn dequeued(item: u64) {
 ///
 /// # Errors
 /// `WORKER_INVALID`.
-pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
+pub fn check_freed(va: u64, size: u64) -> Result<(), NoReturn> {
     let inside = with(|items| {
         items
             .range(va..va.saturating_add(size))
@@ -76,7 +76,7 @@ pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
     });
     match inside {
         None => Ok(()),
-        Some(item) => Err(Stop::bug_check(
+        Some(item) => Err(NoReturn::bug_check(
             0xe4,
             [0, item, va, va.saturating_add(size)],
             format!(
@@ -93,7 +93,7 @@ exports! {
         let routine = fields.get(|item| &item.worker_routine)?;
         let parameter = fields.get(|item| &item.parameter)?;
         let caller = call.return_address();
-        let job = Job { item, routine, arguments: [parameter, 0, 0], object: 0, caller };
+        let job = QueuedWork { item, routine, arguments: [parameter, 0, 0], object: 0, caller };
         enqueue(job, kind, "ExQueueWorkItem")
     }
 }

@@ -9,14 +9,14 @@ use std::collections::VecDeque;
 
 use kernel_stack::STACK_SIZE;
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::hook::Hook;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::call_driver;
 use ntbox_host::{cpu, kernel_entry};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::{diag, events, thread_table};
 use crate::ke::sched::Id;
 use crate::ke::{priority, sched};
@@ -32,9 +32,9 @@ const IDLE_KEY: u64 = DONE_KEY + 1;
 /// `CustomPriorityWorkQueue`: priorities are counted from here.
 const CUSTOM_PRIORITY: u32 = 32;
 
-/// Work that waits for a thread, or that one does.
+/// A work item that is queued or runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Job {
+pub struct QueuedWork {
     /// Address of the `WORK_QUEUE_ITEM`, or of the `IO_WORKITEM` around it.
     pub item: u64,
     /// The driver's routine.
@@ -56,17 +56,17 @@ struct Worker {
     thread: u64,
     /// What it does; `None` while it is idle.
     busy: bool,
-    job: Option<Job>,
+    job: Option<QueuedWork>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Work that waits, by falling priority.
-    queue: VecDeque<(i32, Job)>,
+    queue: VecDeque<(i32, QueuedWork)>,
     workers: Vec<Worker>,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<State>> = KernelCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
     work(STATE.lock().get_or_insert_default())
@@ -92,9 +92,9 @@ fn level(queue: u32) -> Option<i32> {
 ///
 /// # Errors
 /// A bug check for a queue that does not exist.
-pub fn queue(job: Job, kind: u32, function: &str) -> Result<(), Stop> {
+pub fn queue(job: QueuedWork, kind: u32, function: &str) -> Result<(), NoReturn> {
     let Some(level) = level(kind) else {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x96,
             [job.item, u64::from(kind), 0, 0],
             format!(
@@ -185,7 +185,7 @@ fn work(stack: u64) {
 }
 
 /// Calls the routine and looks how it came back.
-fn run(job: &Job, stack: u64) {
+fn run(job: &QueuedWork, stack: u64) {
     // From here on the item is the driver's again: it may queue or free it.
     super::work_item::dequeued(job.item);
     let holder = if job.object == 0 {
@@ -219,12 +219,12 @@ fn run(job: &Job, stack: u64) {
         );
     }
     if job.object != 0 {
-        ob::dereference(job.object, &Caller::kernel(stack));
+        ob::dereference(job.object, &CallContext::kernel(stack));
     }
 }
 
 /// Work that has not ended and matches.
-fn unfinished(matches: impl Fn(&Job) -> bool) -> Vec<(Job, bool)> {
+fn unfinished(matches: impl Fn(&QueuedWork) -> bool) -> Vec<(QueuedWork, bool)> {
     with(|state| {
         let waiting = state.queue.iter().map(|(_, job)| (*job, false));
         let running = state

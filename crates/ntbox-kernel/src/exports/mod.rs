@@ -9,7 +9,7 @@ use ntbox_api::config::Config;
 use ntbox_api::rules;
 use ntbox_host::asm_exports::Native;
 use ntbox_host::context::Context;
-use ntbox_host::gate::{Call, Export, Return};
+use ntbox_host::gate::{Call, Export, ExportResult};
 use ntbox_host::kernel_address_space::{Protection, Use};
 use ntbox_host::memory_map::{NT, PAGE_SIZE};
 use ntbox_host::{
@@ -17,7 +17,7 @@ use ntbox_host::{
 };
 use rustc_hash::FxHashMap;
 
-use super::base::call_context::Caller;
+use super::base::call_context::CallContext;
 use super::base::export_table::{Bound, CALLED, CURRENT, ENTRY_SIZE, TABLE, Table, table};
 use super::base::{diag, stack_trace_db};
 use super::ke::clock_interrupt;
@@ -166,10 +166,10 @@ fn append_native(code: &mut Vec<u8>) -> Vec<(Range<u64>, &'static str)> {
 }
 
 /// Carries out a call: counts it, checks its IRQL, makes it fail if it is to.
-pub fn invoke(call: &mut Call<'_>) -> Return {
+pub fn invoke(call: &mut Call<'_>) -> ExportResult {
     let index = usize::try_from(call.frame().index).unwrap_or(usize::MAX);
     let Some(entry) = table().bound.get(index) else {
-        return Err(gate::Stop::bug_check(
+        return Err(gate::NoReturn::bug_check(
             0xe2,
             [0; 4],
             "a call with a number that no export has",
@@ -214,7 +214,7 @@ pub fn invoke(call: &mut Call<'_>) -> Return {
     ke::processor::leave();
     ke::sched::preempt();
     if ke::apc::pending() && cpu::irql() < cpu::APC_LEVEL {
-        ke::apc::deliver(&ke::apc::Place::Call(Caller::of(call)));
+        ke::apc::deliver(&ke::apc::DeliveryPoint::Call(CallContext::of(call)));
     }
     verifier::user_access::close_opened();
     last_call::returns();

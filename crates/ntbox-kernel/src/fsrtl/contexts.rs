@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use nt_layout::{FsrtlAdvancedFcbHeader, FsrtlPerStreamContext, ListEntry};
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
@@ -31,7 +31,7 @@ const PAGED: u32 = 1;
 const TAG: u32 = u32::from_le_bytes(*b"FSfc");
 
 /// Contexts by the file object that they belong to, the newest first.
-static OF_FILE_OBJECTS: Exclusive<BTreeMap<u64, Vec<u64>>> = Exclusive::new(BTreeMap::new());
+static OF_FILE_OBJECTS: KernelCell<BTreeMap<u64, Vec<u64>>> = KernelCell::new(BTreeMap::new());
 
 /// The owner and instance of a lookup; NULL matches any.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +74,7 @@ fn insert(list: List, context: Context) -> Result<(), Fault> {
     list.set(|list| &list.flink, context.address())
 }
 
-fn find(list: List, key: Key) -> Result<Option<Context>, Stop> {
+fn find(list: List, key: Key) -> Result<Option<Context>, NoReturn> {
     let mut walk = ListWalk::from(list.address());
     let mut links = List::new(list.get(|list| &list.flink)?);
     while links != list {
@@ -87,7 +87,7 @@ fn find(list: List, key: Key) -> Result<Option<Context>, Stop> {
     Ok(None)
 }
 
-fn remove(list: List, key: Key) -> Result<Option<Context>, Stop> {
+fn remove(list: List, key: Key) -> Result<Option<Context>, NoReturn> {
     let found = find(list, key)?;
     if let Some(context) = found {
         let links = context.at(|context| &context.links);
@@ -103,7 +103,7 @@ fn remove(list: List, key: Key) -> Result<Option<Context>, Stop> {
 }
 
 /// Removes all contexts, and calls their owners' routines, which free them.
-fn tear_down(list: List, caller: &Caller<'_>) -> Result<(), Stop> {
+fn tear_down(list: List, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let any_owner = Key {
         owner: 0,
         instance: 0,
@@ -159,7 +159,7 @@ exports! {
     /// `FsRtlTeardownPerStreamContexts`.
     fn FsRtlTeardownPerStreamContexts<call>(stream: Header) -> () [max APC_LEVEL, ntifs] {
         match of_stream(stream)? {
-            Some(list) => tear_down(list, &Caller::of(call)),
+            Some(list) => tear_down(list, &CallContext::of(call)),
             None => Ok(()),
         }
     }
@@ -202,7 +202,7 @@ exports! {
     /// `FsRtlTeardownPerFileContexts`: the list goes, too.
     fn FsRtlTeardownPerFileContexts<call>(pointer: DriverPtr<u64>) -> () [max APC_LEVEL, ntifs] {
         let Some(list) = of_file(pointer)? else { return Ok(()) };
-        tear_down(list, &Caller::of(call))?;
+        tear_down(list, &CallContext::of(call))?;
         mm::pool::free_by(list.address(), call.return_address());
         Ok(pointer.write(0)?)
     }

@@ -7,7 +7,7 @@ pub const HOLE: i64 = -1;
 
 /// Blocks of a file that follow each other on the disk, too, or are nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Run {
+pub struct Extent {
     /// The first block in the file.
     pub first: i64,
     /// The first block on the disk, or [`HOLE`].
@@ -16,7 +16,7 @@ pub struct Run {
     pub count: i64,
 }
 
-impl Run {
+impl Extent {
     /// The block of the file behind the last.
     fn end(self) -> i64 {
         self.first.saturating_add(self.count)
@@ -44,14 +44,14 @@ impl Run {
 
 /// All runs, holes included, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Runs(Vec<Run>);
+pub struct ExtentMap(Vec<Extent>);
 
-impl Runs {
+impl ExtentMap {
     /// The runs whose ends and blocks these are.
     pub fn from_pairs(pairs: impl Iterator<Item = (i64, i64)>) -> Self {
         let mut first = 0;
         let runs = pairs.map(|(end, block)| {
-            let run = Run {
+            let run = Extent {
                 first,
                 block,
                 count: end.saturating_sub(first),
@@ -73,29 +73,29 @@ impl Runs {
     }
 
     /// One of them.
-    pub fn get(&self, index: usize) -> Option<Run> {
+    pub fn get(&self, index: usize) -> Option<Extent> {
         self.0.get(index).copied()
     }
 
     /// The last one.
-    pub fn last(&self) -> Option<Run> {
+    pub fn last(&self) -> Option<Extent> {
         self.0.last().copied()
     }
 
     /// The run that a block of the file is in, and its number.
-    pub fn find(&self, block: i64) -> Option<(usize, Run)> {
-        let is_in = |(_, run): &(usize, Run)| run.first <= block && block < run.end();
+    pub fn find(&self, block: i64) -> Option<(usize, Extent)> {
+        let is_in = |(_, run): &(usize, Extent)| run.first <= block && block < run.end();
         self.0.iter().copied().enumerate().find(is_in)
     }
 
     /// Those that lead to the disk, in any order, with the holes between them.
-    fn rebuild(mut mapped: Vec<Run>) -> Self {
+    fn rebuild(mut mapped: Vec<Extent>) -> Self {
         mapped.sort_unstable_by_key(|run| run.first);
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<Extent> = Vec::new();
         for run in mapped {
             let end = runs.last().map_or(0, |last| last.end());
             if run.first > end {
-                runs.push(Run {
+                runs.push(Extent {
                     first: end,
                     block: HOLE,
                     count: run.first - end,
@@ -111,16 +111,16 @@ impl Runs {
         Self(runs)
     }
 
-    fn mapped(&self) -> impl Iterator<Item = Run> {
+    fn mapped(&self) -> impl Iterator<Item = Extent> {
         self.0.iter().copied().filter(|run| run.block != HOLE)
     }
 
     /// Adds a run. `None` if some of its blocks are elsewhere on the disk already.
-    pub fn add(&self, new: Run) -> Option<Self> {
+    pub fn add(&self, new: Extent) -> Option<Self> {
         if new.first < 0 || new.count <= 0 || new.first.checked_add(new.count).is_none() {
             return None;
         }
-        let agrees = |old: Run| {
+        let agrees = |old: Extent| {
             let common = old.within(new.first, new.end());
             common.is_none_or(|part| new.block_of(part.first) == part.block)
         };
@@ -133,7 +133,7 @@ impl Runs {
     }
 
     /// What leads to the disk outside of a range.
-    fn cut(&self, from: i64, to: i64) -> Vec<Run> {
+    fn cut(&self, from: i64, to: i64) -> Vec<Extent> {
         let parts = self.mapped().flat_map(|run| {
             [
                 run.within(i64::MIN, from.max(0)),
@@ -156,7 +156,7 @@ impl Runs {
             runs.extend(run.within(i64::MIN, first));
             if let Some(behind) = run.within(first, i64::MAX) {
                 behind.end().checked_add(amount)?;
-                runs.push(Run {
+                runs.push(Extent {
                     first: behind.first + amount,
                     ..behind
                 });
@@ -170,17 +170,17 @@ impl Runs {
 mod tests {
     use super::*;
 
-    fn run(first: i64, block: i64, count: i64) -> Run {
-        Run {
+    fn run(first: i64, block: i64, count: i64) -> Extent {
+        Extent {
             first,
             block,
             count,
         }
     }
 
-    fn made(list: &[Run]) -> Runs {
-        let add = |runs: Runs, run: &Run| runs.add(*run).expect("it can be added");
-        list.iter().fold(Runs::default(), add)
+    fn made(list: &[Extent]) -> ExtentMap {
+        let add = |runs: ExtentMap, run: &Extent| runs.add(*run).expect("it can be added");
+        list.iter().fold(ExtentMap::default(), add)
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         let (index, found) = runs.find(3).unwrap();
         assert_eq!((index, found.block_of(3)), (1, 51));
         assert_eq!(runs.find(4), None);
-        let again = Runs::from_pairs(runs.pairs());
+        let again = ExtentMap::from_pairs(runs.pairs());
         assert_eq!(again, runs);
     }
 }

@@ -13,13 +13,13 @@ use nt_layout::{
 };
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::NoReturn;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::lock::{
     LOCK, Locks, Owner, Range, UNLOCK_ALL, UNLOCK_ALL_BY_KEY, UNLOCK_SINGLE, mark_pending,
 };
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::stack;
 use crate::base::{export_table, thread_table};
@@ -37,9 +37,9 @@ pub const PAGED: u32 = 1;
 pub const TAG: u32 = u32::from_le_bytes(*b"FSfl");
 
 /// The locks of each `FILE_LOCK`.
-static LOCKS: Exclusive<BTreeMap<u64, Locks>> = Exclusive::new(BTreeMap::new());
+static LOCKS: KernelCell<BTreeMap<u64, Locks>> = KernelCell::new(BTreeMap::new());
 /// Requests that wait: where, and with which context they end.
-pub static WAITING: Exclusive<BTreeMap<u64, (u64, u64)>> = Exclusive::new(BTreeMap::new());
+pub static WAITING: KernelCell<BTreeMap<u64, (u64, u64)>> = KernelCell::new(BTreeMap::new());
 
 pub fn with<T>(lock: FileLockPtr, work: impl FnOnce(&mut Locks) -> T) -> T {
     work(LOCKS.lock().entry(lock.address()).or_default())
@@ -64,7 +64,7 @@ pub fn initialize(lock: FileLockPtr, complete: u64, unlock: u64) -> Result<(), F
 }
 
 /// Removes the locks. Waiting requests end with `STATUS_RANGE_NOT_LOCKED`.
-pub fn uninitialize(lock: FileLockPtr, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn uninitialize(lock: FileLockPtr, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let locks = LOCKS.lock().remove(&lock.address());
     let block = lock.get(|lock| &lock.lock_information)?;
     if block != 0 {
@@ -83,8 +83,8 @@ fn complete(
     irp: u64,
     context: u64,
     status: u32,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     DriverPtr::<Irp>::new(irp).set(|irp| &irp.io_status.status, status)?;
     DriverPtr::<Irp>::new(irp).set(|irp| &irp.io_status.information, 0)?;
     match lock.get(|lock| &lock.complete_lock_irp_routine)? {
@@ -104,8 +104,8 @@ pub fn end_waiting(
     lock: FileLockPtr,
     irp: u64,
     status: u32,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let waited = WAITING.lock().remove(&irp);
     let context = waited.map_or(0, |(_, context)| context);
     DriverPtr::<Irp>::new(irp).set(|irp| &irp.cancel_routine, 0)?;
@@ -114,7 +114,7 @@ pub fn end_waiting(
 
 /// Grants waiting requests where possible. A driver that completes its request with an
 /// error releases the lock.
-fn grant(lock: FileLockPtr, caller: &Caller<'_>) -> Result<(), Stop> {
+fn grant(lock: FileLockPtr, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     loop {
         let waiting: Vec<(u64, Range)> =
             with(lock, |locks| locks.waiting.iter().copied().collect());
@@ -135,7 +135,7 @@ fn grant(lock: FileLockPtr, caller: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// Allocates the block of pool that stands for the locks.
-pub fn ensure_block(lock: FileLockPtr, caller: u64) -> Result<(), Stop> {
+pub fn ensure_block(lock: FileLockPtr, caller: u64) -> Result<(), NoReturn> {
     if lock.get(|lock| &lock.lock_information)? == 0 {
         let block = pool::allocate_or_raise(PAGED, DriverPtr::<FileLockInfo>::SIZE, TAG, caller)?;
         lock.set(|lock| &lock.lock_information, block)?;
@@ -148,8 +148,8 @@ fn answer(
     lock: FileLockPtr,
     wanted: &LockParams,
     status: u32,
-    caller: &Caller<'_>,
-) -> Result<bool, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<bool, NoReturn> {
     let mut status = status;
     if wanted.irp != 0 && status != nt_status::STATUS_PENDING {
         status = complete(lock, wanted.irp, wanted.context, status, caller)?;
@@ -164,8 +164,8 @@ fn answer(
 pub fn private_lock(
     lock: FileLockPtr,
     wanted: &LockParams,
-    caller: &Caller<'_>,
-) -> Result<bool, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<bool, NoReturn> {
     let range = wanted.range;
     if range.wraps() {
         return answer(lock, wanted, nt_status::STATUS_INVALID_LOCK_RANGE, caller);
@@ -225,8 +225,8 @@ fn unlocked(
     lock: FileLockPtr,
     gone: &[Range],
     context: u64,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     if gone.is_empty() {
         return Ok(nt_status::STATUS_RANGE_NOT_LOCKED);
     }
@@ -246,8 +246,8 @@ pub fn unlock_single(
     lock: FileLockPtr,
     range: &Range,
     context: u64,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let gone = with(lock, |locks| locks.unlock(range));
     unlocked(lock, gone.as_slice(), context, caller)
 }
@@ -257,8 +257,8 @@ pub fn unlock_all(
     owner: Owner,
     by_key: bool,
     context: u64,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let same = |known: Owner| {
         (known.file, known.process) == (owner.file, owner.process)
             && (!by_key || known.key == owner.key)
@@ -304,8 +304,8 @@ pub fn process(
     irp: u64,
     context: u64,
     block: u64,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let (range, minor, wait) = requested_range(irp)?;
     let status = match minor {
         LOCK => {

@@ -10,7 +10,7 @@ use super::file_lock::{
     may_transfer, private_lock, process, uninitialize, unlock_all, unlock_single, with, write_info,
 };
 use super::lock::{Owner, Range};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ex::pool;
@@ -36,7 +36,7 @@ exports! {
 
     /// `FsRtlUninitializeFileLock`.
     fn FsRtlUninitializeFileLock<call>(lock: FileLockPtr) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        uninitialize(lock, &Caller::of(call))
+        uninitialize(lock, &CallContext::of(call))
     }
 
     /// `FsRtlAllocateFileLock`: NULL without memory.
@@ -49,7 +49,7 @@ exports! {
 
     /// `FsRtlFreeFileLock`: of one that was allocated.
     fn FsRtlFreeFileLock<call>(lock: FileLockPtr) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        uninitialize(lock, &Caller::of(call))?;
+        uninitialize(lock, &CallContext::of(call))?;
         mm::pool::free_by(lock.address(), call.return_address());
         Ok(())
     }
@@ -57,7 +57,7 @@ exports! {
     /// `FsRtlProcessFileLock`: the request is completed here, now or later.
     fn FsRtlProcessFileLock<call>(lock: FileLockPtr, irp: u64, context: u64) -> u32
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         ensure_block(lock, caller.address())?;
         // The status block of a fast lock's caller.
         let block = pool::allocate_or_raise(PAGED, 0x10, TAG, caller.address())?;
@@ -73,26 +73,26 @@ exports! {
         irp: u64, context: u64, synchronized: bool,
     ) -> bool [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let range = Range { exclusive, ..range(file, start, length, process, key)? };
-        private_lock(lock, &LockParams { range, wait: !fail, block, irp, context }, &Caller::of(call))
+        private_lock(lock, &LockParams { range, wait: !fail, block, irp, context }, &CallContext::of(call))
     }
 
     /// `FsRtlFastUnlockSingle`.
     fn FsRtlFastUnlockSingle<call>(
         lock: FileLockPtr, file: u64, start: u64, length: u64, process: u64, key: u32, context: u64, synchronized: bool,
     ) -> u32 [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        unlock_single(lock, &range(file, start, length, process, key)?, context, &Caller::of(call))
+        unlock_single(lock, &range(file, start, length, process, key)?, context, &CallContext::of(call))
     }
 
     /// `FsRtlFastUnlockAll`: of a process.
     fn FsRtlFastUnlockAll<call>(lock: FileLockPtr, file: u64, process: u64, context: u64) -> u32
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        unlock_all(lock, Owner { file, process, key: 0 }, false, context, &Caller::of(call))
+        unlock_all(lock, Owner { file, process, key: 0 }, false, context, &CallContext::of(call))
     }
 
     /// `FsRtlFastUnlockAllByKey`: of a process, with a key.
     fn FsRtlFastUnlockAllByKey<call>(lock: FileLockPtr, file: u64, process: u64, key: u32, context: u64) -> u32
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        unlock_all(lock, Owner { file, process, key }, true, context, &Caller::of(call))
+        unlock_all(lock, Owner { file, process, key }, true, context, &CallContext::of(call))
     }
 
     /// `FsRtlCheckLockForReadAccess`.
@@ -156,7 +156,7 @@ exports! {
     /// The cancel routine of a request that waits. No driver imports it.
     fn IopCancelFileLockRequest<call>(device: u64, irp: DriverPtr<Irp>) -> ()
         [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let irql = irp.get(|irp| &irp.cancel_irql)?;
         let waits = WAITING.lock().get(&irp.address()).copied();
         if let Some((lock, _)) = waits {

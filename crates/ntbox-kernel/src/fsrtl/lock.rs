@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::io_layout::stack::flag;
 use crate::base::io_layout::{irp as offset, stack};
 use crate::io::irp;
@@ -135,7 +135,11 @@ pub(crate) fn mark_pending(place: u64, pending: bool) -> Result<(), Fault> {
     driver_mem::write_u8(at, marked)
 }
 
-pub fn complete_all(packets: Vec<u64>, status: u32, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn complete_all(
+    packets: Vec<u64>,
+    status: u32,
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     for packet in packets {
         driver_mem::write_u64(packet + offset::CANCEL_ROUTINE, 0)?;
         driver_mem::write_u32(packet + offset::STATUS, status)?;

@@ -7,10 +7,10 @@
 
 use nt_layout::{BaseMcb, LargeMcb, McbPair};
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
-use super::extent_map::{Run, Runs};
+use super::extent_map::{Extent, ExtentMap};
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ex::{fast_mutex, pool};
@@ -31,31 +31,31 @@ const PAIRS_TAG: u32 = u32::from_le_bytes(*b"FSrm");
 const MUTEX_SIZE: u64 = 0x38;
 
 /// Why a change was not made.
-enum Refused {
+enum ChangeError {
     /// The blocks are elsewhere, or would move too far.
     Collides,
     /// There is no pool, and the block does not want an exception.
     NoPool,
     /// The call does not return.
-    Stop(Stop),
+    Stop(NoReturn),
 }
 
-impl From<driver_mem::Fault> for Refused {
+impl From<driver_mem::Fault> for ChangeError {
     fn from(fault: driver_mem::Fault) -> Self {
         Self::Stop(fault.into())
     }
 }
 
 /// TRUE if it was made.
-fn answer(result: Result<(), Refused>) -> Result<bool, Stop> {
+fn answer(result: Result<(), ChangeError>) -> Result<bool, NoReturn> {
     match result {
         Ok(()) => Ok(true),
-        Err(Refused::Stop(stop)) => Err(stop),
+        Err(ChangeError::Stop(stop)) => Err(stop),
         Err(_) => Ok(false),
     }
 }
 
-fn initialize(mcb: Mcb, pool: u32, flags: u16, caller: u64) -> Result<(), Refused> {
+fn initialize(mcb: Mcb, pool: u32, flags: u16, caller: u64) -> Result<(), ChangeError> {
     let size = u64::from(INITIAL) * DriverPtr::<McbPair>::SIZE;
     let mapping = allocate(pool, size, flags, caller)?;
     mcb.set(|mcb| &mcb.maximum_pair_count, INITIAL)?;
@@ -67,10 +67,10 @@ fn initialize(mcb: Mcb, pool: u32, flags: u16, caller: u64) -> Result<(), Refuse
     Ok(())
 }
 
-fn allocate(pool: u32, size: u64, flags: u16, caller: u64) -> Result<u64, Refused> {
+fn allocate(pool: u32, size: u64, flags: u16, caller: u64) -> Result<u64, ChangeError> {
     pool::allocate_or_raise(pool, size, PAIRS_TAG, caller).map_err(|stop| match flags & RAISES {
-        0 => Refused::NoPool,
-        _ => Refused::Stop(stop),
+        0 => ChangeError::NoPool,
+        _ => ChangeError::Stop(stop),
     })
 }
 
@@ -78,13 +78,13 @@ fn free(block: u64, caller: u64) {
     mm::pool::free_by(block, caller);
 }
 
-fn uninitialize(mcb: Mcb, caller: u64) -> Result<(), Stop> {
+fn uninitialize(mcb: Mcb, caller: u64) -> Result<(), NoReturn> {
     free(mcb.get(|mcb| &mcb.mapping)?, caller);
     mcb.set(|mcb| &mcb.mapping, 0)?;
     Ok(mcb.set(|mcb| &mcb.pair_count, 0)?)
 }
 
-fn read(mcb: Mcb) -> Result<Runs, driver_mem::Fault> {
+fn read(mcb: Mcb) -> Result<ExtentMap, driver_mem::Fault> {
     let count = mcb.get(|mcb| &mcb.pair_count)?;
     let maximum = mcb.get(|mcb| &mcb.maximum_pair_count)?;
     let mapping = mcb.get(|mcb| &mcb.mapping)?;
@@ -96,11 +96,11 @@ fn read(mcb: Mcb) -> Result<Runs, driver_mem::Fault> {
         ))
     };
     let pairs: Result<Vec<_>, _> = (0..u64::from(count.min(maximum))).map(pair).collect();
-    Ok(Runs::from_pairs(pairs?.into_iter()))
+    Ok(ExtentMap::from_pairs(pairs?.into_iter()))
 }
 
 /// Writes the runs, into more pool if need be.
-fn write(mcb: Mcb, runs: &Runs, caller: u64) -> Result<(), Refused> {
+fn write(mcb: Mcb, runs: &ExtentMap, caller: u64) -> Result<(), ChangeError> {
     let count = u32::try_from(runs.len()).unwrap_or(u32::MAX);
     let maximum = mcb.get(|mcb| &mcb.maximum_pair_count)?;
     let mut mapping = mcb.get(|mcb| &mcb.mapping)?;
@@ -127,23 +127,25 @@ fn write(mcb: Mcb, runs: &Runs, caller: u64) -> Result<(), Refused> {
     Ok(mcb.set(|mcb| &mcb.pair_count, count)?)
 }
 
-fn add(mcb: Mcb, run: Run, caller: u64) -> Result<(), Refused> {
-    let runs = read(mcb)?.add(run).ok_or(Refused::Collides)?;
+fn add(mcb: Mcb, run: Extent, caller: u64) -> Result<(), ChangeError> {
+    let runs = read(mcb)?.add(run).ok_or(ChangeError::Collides)?;
     write(mcb, &runs, caller)
 }
 
-fn remove(mcb: Mcb, first: i64, count: i64, caller: u64) -> Result<(), Refused> {
+fn remove(mcb: Mcb, first: i64, count: i64, caller: u64) -> Result<(), ChangeError> {
     let runs = read(mcb)?.remove(first, count);
     write(mcb, &runs, caller)
 }
 
 /// Removes everything from a block on.
-fn truncate(mcb: Mcb, first: i64, caller: u64) -> Result<(), Stop> {
+fn truncate(mcb: Mcb, first: i64, caller: u64) -> Result<(), NoReturn> {
     answer(remove(mcb, first, i64::MAX, caller)).map(drop)
 }
 
-fn split(mcb: Mcb, first: i64, amount: i64, caller: u64) -> Result<(), Refused> {
-    let runs = read(mcb)?.split(first, amount).ok_or(Refused::Collides)?;
+fn split(mcb: Mcb, first: i64, amount: i64, caller: u64) -> Result<(), ChangeError> {
+    let runs = read(mcb)?
+        .split(first, amount)
+        .ok_or(ChangeError::Collides)?;
     write(mcb, &runs, caller)
 }
 
@@ -171,7 +173,7 @@ struct LookupBuffers {
     index: u64,
 }
 
-fn lookup(mcb: Mcb, block: i64, out: &LookupBuffers) -> Result<bool, Stop> {
+fn lookup(mcb: Mcb, block: i64, out: &LookupBuffers) -> Result<bool, NoReturn> {
     let Some((index, run)) = read(mcb)?.find(block) else {
         return Ok(false);
     };
@@ -183,7 +185,7 @@ fn lookup(mcb: Mcb, block: i64, out: &LookupBuffers) -> Result<bool, Stop> {
     Ok(true)
 }
 
-fn last(mcb: Mcb, block: u64, on_disk: u64, index: u64) -> Result<bool, Stop> {
+fn last(mcb: Mcb, block: u64, on_disk: u64, index: u64) -> Result<bool, NoReturn> {
     let runs = read(mcb)?;
     let Some(run) = runs.last() else {
         return Ok(false);
@@ -195,9 +197,9 @@ fn last(mcb: Mcb, block: u64, on_disk: u64, index: u64) -> Result<bool, Stop> {
     Ok(true)
 }
 
-fn next(mcb: Mcb, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bool, Stop> {
+fn next(mcb: Mcb, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bool, NoReturn> {
     let run = read(mcb)?.get(usize::try_from(index).unwrap_or(usize::MAX));
-    let shown = run.unwrap_or(Run {
+    let shown = run.unwrap_or(Extent {
         first: 0,
         block: 0,
         count: 0,
@@ -208,7 +210,7 @@ fn next(mcb: Mcb, index: u32, block: u64, on_disk: u64, count: u64) -> Result<bo
     Ok(run.is_some())
 }
 
-fn count(mcb: Mcb) -> Result<u32, Stop> {
+fn count(mcb: Mcb) -> Result<u32, NoReturn> {
     Ok(u32::try_from(read(mcb)?.len()).unwrap_or(u32::MAX))
 }
 
@@ -241,7 +243,7 @@ exports! {
     fn FsRtlAddLargeMcbEntry<call>(mcb: DriverPtr<LargeMcb>, first: i64, block: i64, count: i64) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        answer(add(mcb.at(|mcb| &mcb.base_mcb), Run { first, block, count }, call.return_address()))
+        answer(add(mcb.at(|mcb| &mcb.base_mcb), Extent { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlRemoveLargeMcbEntry`.
@@ -315,18 +317,18 @@ exports! {
     /// `FsRtlAddBaseMcbEntry`.
     fn FsRtlAddBaseMcbEntry<call>(mcb: Mcb, first: i64, block: i64, count: i64) -> bool
         [max APC_LEVEL, undocumented] fails 0 {
-        answer(add(mcb, Run { first, block, count }, call.return_address()))
+        answer(add(mcb, Extent { first, block, count }, call.return_address()))
     }
 
     /// `FsRtlAddBaseMcbEntryEx`: with a status.
     fn FsRtlAddBaseMcbEntryEx<call>(mcb: Mcb, first: i64, block: i64, count: i64) -> u32
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        match add(mcb, Run { first, block, count }, call.return_address()) {
+        match add(mcb, Extent { first, block, count }, call.return_address()) {
             Ok(()) => Ok(nt_status::STATUS_SUCCESS),
-            Err(Refused::Collides) => Ok(nt_status::STATUS_UNSUCCESSFUL),
-            Err(Refused::NoPool) => Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES),
-            Err(Refused::Stop(stop)) => Err(stop),
+            Err(ChangeError::Collides) => Ok(nt_status::STATUS_UNSUCCESSFUL),
+            Err(ChangeError::NoPool) => Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES),
+            Err(ChangeError::Stop(stop)) => Err(stop),
         }
     }
 

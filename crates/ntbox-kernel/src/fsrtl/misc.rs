@@ -3,7 +3,7 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 
 use crate::base::export::exports;
@@ -32,7 +32,7 @@ fn dissect(
     size: u16,
     first: u64,
     remaining: u64,
-) -> Result<(), Stop> {
+) -> Result<(), NoReturn> {
     let part = |from: usize, to: usize| {
         let length = u16::try_from(to - from).unwrap_or(0) * size;
         let buffer = path.buffer.wrapping_add(from as u64 * u64::from(size));

@@ -60,7 +60,7 @@ fn bytes_of(string: u64) -> Result<Vec<u8>, Fault> {
 
 /// What is allowed in a name.
 #[derive(Debug, Clone, Copy)]
-struct Allowed {
+struct NameRules {
     wildcards: bool,
     path: bool,
     leading_backslash: bool,
@@ -121,7 +121,7 @@ impl Rules {
         (wild && self.wild_has_no_length) || (self.component)(name)
     }
 
-    fn is_legal(&self, name: &[u8], allowed: Allowed) -> bool {
+    fn is_legal(&self, name: &[u8], allowed: NameRules) -> bool {
         let name = match name.strip_prefix(b"\\") {
             Some(_) if !allowed.leading_backslash => return false,
             Some([]) => return true,
@@ -142,14 +142,14 @@ exports! {
     fn FsRtlIsFatDbcsLegal(name: u64, wildcards: bool, path: bool, leading_backslash: bool) -> bool
         [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)]
     {
-        Ok(FAT_RULES.is_legal(&bytes_of(name)?, Allowed { wildcards, path, leading_backslash }))
+        Ok(FAT_RULES.is_legal(&bytes_of(name)?, NameRules { wildcards, path, leading_backslash }))
     }
 
     /// `FsRtlIsHpfsDbcsLegal`: the string is passed by value.
     fn FsRtlIsHpfsDbcsLegal(name: u64, wildcards: bool, path: bool, leading_backslash: bool) -> bool
         [max PASSIVE_LEVEL, ntifs(_fsrtl_advanced_fcb_header)]
     {
-        Ok(HPFS_RULES.is_legal(&bytes_of(name)?, Allowed { wildcards, path, leading_backslash }))
+        Ok(HPFS_RULES.is_legal(&bytes_of(name)?, NameRules { wildcards, path, leading_backslash }))
     }
 
     /// `FsRtlDoesDbcsContainWildCards`.

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::NoReturn;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::lock::mark_pending;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export_table;
 use crate::base::io_layout::{file, irp, stack};
 use crate::io::irp as packets;
@@ -31,7 +31,7 @@ const RENAMED_OLD_NAME: u32 = 4;
 
 /// A watch of a directory for a file object.
 #[derive(Debug, Clone)]
-pub struct Watch {
+pub struct DirectoryWatch {
     pub list: u64,
     pub context: u64,
     /// Whether names have 16-bit characters.
@@ -51,7 +51,7 @@ pub struct Watch {
 }
 
 /// Watches by their elements.
-pub static WATCHES: Exclusive<BTreeMap<u64, Watch>> = Exclusive::new(BTreeMap::new());
+pub static WATCHES: KernelCell<BTreeMap<u64, DirectoryWatch>> = KernelCell::new(BTreeMap::new());
 
 /// The bytes of a string that may be missing.
 pub fn bytes_of(string: u64) -> Result<Vec<u8>, Fault> {
@@ -72,7 +72,12 @@ pub fn find(list: u64, context: u64) -> Option<u64> {
 }
 
 /// Completes a request.
-pub fn complete(packet: u64, status: u32, told: &[u8], caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn complete(
+    packet: u64,
+    status: u32,
+    told: &[u8],
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     driver_mem::write_u64(packet + irp::CANCEL_ROUTINE, 0)?;
     let mut status = status;
     if !told.is_empty() && !put(packet, told)? {
@@ -132,7 +137,7 @@ fn joined(records: &[Vec<u8>]) -> Vec<u8> {
     all
 }
 
-impl Watch {
+impl DirectoryWatch {
     /// What is to be told now, and with which status; `None` if there is nothing.
     fn take(&mut self) -> Option<(u32, Vec<u8>)> {
         match self.untold.replace(Vec::new()) {
@@ -184,7 +189,7 @@ pub struct Change {
 }
 
 /// Tells one watch of a change, if it wants to hear of it.
-fn tell(at: u64, change: &Change, caller: &Caller<'_>) -> Result<(), Stop> {
+fn tell(at: u64, change: &Change, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let Some(watch) = WATCHES.lock().get(&at).cloned() else {
         return Ok(());
     };
@@ -234,14 +239,14 @@ fn tell(at: u64, change: &Change, caller: &Caller<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-pub fn report(list: u64, change: &Change, caller: &Caller<'_>) -> Result<(), Stop> {
-    let of_list = |(at, watch): (&u64, &Watch)| (watch.list == list).then_some(*at);
+pub fn report(list: u64, change: &Change, caller: &CallContext<'_>) -> Result<(), NoReturn> {
+    let of_list = |(at, watch): (&u64, &DirectoryWatch)| (watch.list == list).then_some(*at);
     let all: Vec<u64> = WATCHES.lock().iter().filter_map(of_list).collect();
     all.into_iter().try_for_each(|at| tell(at, change, caller))
 }
 
 /// Gives back a subject context that came with a request.
-fn give_back(subject: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn give_back(subject: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     if subject == 0 {
         return Ok(());
     }
@@ -251,7 +256,7 @@ fn give_back(subject: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// Adds a request, which is completed at once if there is something to tell.
-pub fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn add(packet: u64, new: DirectoryWatch, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let place = packets::location(packet)?;
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     let flags = driver_mem::read_u32(object + file::FLAGS)?;
@@ -272,7 +277,7 @@ pub fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
         WATCHES.lock().insert(at, new);
         at
     };
-    let told = WATCHES.lock().get_mut(&at).and_then(Watch::take);
+    let told = WATCHES.lock().get_mut(&at).and_then(DirectoryWatch::take);
     if let Some((status, told)) = told {
         return complete(packet, status, &told, caller);
     }
@@ -289,7 +294,7 @@ pub fn add(packet: u64, new: Watch, caller: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// Completes all requests of a watch.
-pub fn complete_all(at: u64, status: u32, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn complete_all(at: u64, status: u32, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let waiting = WATCHES
         .lock()
         .get_mut(&at)
@@ -301,7 +306,7 @@ pub fn complete_all(at: u64, status: u32, caller: &Caller<'_>) -> Result<(), Sto
 }
 
 /// Ends a watch.
-pub fn end(at: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn end(at: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     complete_all(at, nt_status::STATUS_NOTIFY_CLEANUP, caller)?;
     let (next, previous) = (driver_mem::read_u64(at)?, driver_mem::read_u64(at + 8)?);
     driver_mem::write_u64(previous, next)?;

@@ -2,12 +2,12 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use super::notify::{
-    Change, TAG, WATCHES, Watch, add, bytes_of, complete, complete_all, end, find, report,
+    Change, DirectoryWatch, TAG, WATCHES, add, bytes_of, complete, complete_all, end, find, report,
 };
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::io_layout::{irp, stack};
 use crate::ex::pool;
@@ -18,8 +18,8 @@ use crate::mm;
 
 /// The arguments that both forms of a request begin with: sync, list, context,
 /// directory, tree, ignore buffer, filter, request, traverse routine, subject.
-fn change_directory(call: &Call<'_>, report: u64) -> Result<(), Stop> {
-    let caller = Caller::of(call);
+fn change_directory(call: &Call<'_>, report: u64) -> Result<(), NoReturn> {
+    let caller = CallContext::of(call);
     let (list, context, packet) = (call.argument(1)?, call.argument(2)?, call.argument(7)?);
     if packet == 0 {
         // The file is being deleted.
@@ -31,7 +31,7 @@ fn change_directory(call: &Call<'_>, report: u64) -> Result<(), Stop> {
     let directory = bytes_of(call.argument(3)?)?;
     let place = packets::location(packet)?;
     let room = driver_mem::read_u32(place + stack::directory::LENGTH)?;
-    let watch = Watch {
+    let watch = DirectoryWatch {
         list,
         context,
         // Names are ASCII where it matters: the first character is a separator.
@@ -52,7 +52,7 @@ fn change_directory(call: &Call<'_>, report: u64) -> Result<(), Stop> {
 
 /// The arguments that both forms of a report begin with: sync, list, target, offset of
 /// its last component, stream, normalized parent, filter, action, target's context.
-fn report_change(call: &Call<'_>, context: u64) -> Result<(), Stop> {
+fn report_change(call: &Call<'_>, context: u64) -> Result<(), NoReturn> {
     let name = bytes_of(call.argument(2)?)?;
     let wide = name.get(1) == Some(&0);
     let separator = if wide { 2 } else { 1 };
@@ -79,7 +79,7 @@ fn report_change(call: &Call<'_>, context: u64) -> Result<(), Stop> {
         target: call.argument(8)?,
         context,
     };
-    report(call.argument(1)?, &change, &Caller::of(call))
+    report(call.argument(1)?, &change, &CallContext::of(call))
 }
 
 exports! {
@@ -130,22 +130,22 @@ exports! {
     fn FsRtlNotifyCleanup<call>(sync: u64, list: u64, context: u64) -> ()
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
         match find(list, context) {
-            Some(at) => end(at, &Caller::of(call)),
+            Some(at) => end(at, &CallContext::of(call)),
             None => Ok(()),
         }
     }
 
     /// `FsRtlNotifyCleanupAll`: of a list.
     fn FsRtlNotifyCleanupAll<call>(sync: u64, list: u64) -> () [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] {
-        let of_list = |(at, watch): (&u64, &Watch)| (watch.list == list).then_some(*at);
+        let of_list = |(at, watch): (&u64, &DirectoryWatch)| (watch.list == list).then_some(*at);
         let all: Vec<u64> = WATCHES.lock().iter().filter_map(of_list).collect();
-        all.into_iter().try_for_each(|at| end(at, &Caller::of(call)))
+        all.into_iter().try_for_each(|at| end(at, &CallContext::of(call)))
     }
 
     /// The cancel routine of a request that waits. No driver imports it.
     fn IopCancelNotifyRequest<call>(body: u64, packet: u64) -> ()
         [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let irql = driver_mem::read_u8(packet + irp::CANCEL_IRQL)?;
         let waited = WATCHES.lock().values_mut().any(|watch| {
             let before = watch.waiting.len();

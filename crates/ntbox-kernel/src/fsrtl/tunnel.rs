@@ -7,7 +7,7 @@
 use nt_layout::{ListEntry, Tunnel, TunnelEntry};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use crate::base::clock;
@@ -109,7 +109,7 @@ struct AddParams {
     data: Vec<u8>,
 }
 
-fn add(cache: Cache, new: &AddParams, caller: u64) -> Result<(), Stop> {
+fn add(cache: Cache, new: &AddParams, caller: u64) -> Result<(), NoReturn> {
     expire(cache, caller)?;
     for entry in entries(cache)? {
         if new.key.matches(entry)? {
@@ -178,7 +178,7 @@ struct FindBuffers {
     data: u64,
 }
 
-fn find(cache: Cache, key: &Key, out: &FindBuffers, caller: u64) -> Result<bool, Stop> {
+fn find(cache: Cache, key: &Key, out: &FindBuffers, caller: u64) -> Result<bool, NoReturn> {
     expire(cache, caller)?;
     let mut found = None;
     for entry in entries(cache)? {
@@ -212,7 +212,7 @@ fn find(cache: Cache, key: &Key, out: &FindBuffers, caller: u64) -> Result<bool,
     Ok(true)
 }
 
-fn forget(cache: Cache, directory: Option<u64>, caller: u64) -> Result<(), Stop> {
+fn forget(cache: Cache, directory: Option<u64>, caller: u64) -> Result<(), NoReturn> {
     for entry in entries(cache)? {
         let own = entry.get(|entry| &entry.directory_key)?;
         if directory.is_none_or(|directory| directory == own) {

@@ -8,7 +8,7 @@ use ntbox_host::routine::Routine;
 use ntbox_host::upcall::call_driver;
 use ntbox_host::{cpu, driver_mem};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::{diag, events, export_table, leak_check, thread_table, utf16};
 use crate::ke::mutex;
 use crate::loader::Image;
@@ -163,7 +163,7 @@ impl Driver {
     pub fn reinitialize(&self) {
         self.note_add_device();
         if let Err(fault) = io::driver_extension::reinitialize(self.stack) {
-            Caller::kernel(self.stack).end(fault.into());
+            CallContext::kernel(self.stack).end(fault.into());
         }
     }
 

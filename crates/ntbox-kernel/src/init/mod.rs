@@ -16,7 +16,7 @@ use ntbox_host::{channel, cpu, kernel_cell, last_call, process, signals, transla
 use super::base::{export_table, log, stack_trace_db};
 use super::ke::{irp_cancel_lock, processor, sched};
 use super::loader::Image;
-use super::ramfs::FileOnVolume;
+use super::ramfs::InitialFile;
 use super::{exports, ke, loader, mm, ramfs, um};
 use crate::base::{clock, os_version};
 use crate::io::{device, shutdown, system_devices};
@@ -231,8 +231,8 @@ fn let_time_pass() {
 }
 
 /// What is on the volume: the driver's own image, and what the caller puts there.
-fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<FileOnVolume>, String> {
-    let own = FileOnVolume {
+fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<InitialFile>, String> {
+    let own = InitialFile {
         path: format!(r"\Windows\System32\drivers\{name}"),
         data: image,
     };
@@ -241,7 +241,7 @@ fn files_of(config: &Config, name: &str, image: Vec<u8>) -> Result<Vec<FileOnVol
         let data = host_file::read(&file.content, host_file::LIMIT)
             .map_err(|error| format!("{}: {error}", file.content.display()))?;
         let path = file.path.clone();
-        files.push(FileOnVolume { path, data });
+        files.push(InitialFile { path, data });
     }
     Ok(files)
 }

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use nt_layout::{ConfigurationInformation, DeviceObject, DriverObject, FileFullEaInformation};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
@@ -69,7 +69,7 @@ fn wrong_ea(buffer: u64, length: u32) -> Result<Option<u32>, Fault> {
 }
 
 /// The devices of a driver, the newest first.
-fn devices_of(owner: u64) -> Result<Vec<u64>, Stop> {
+fn devices_of(owner: u64) -> Result<Vec<u64>, NoReturn> {
     let mut list = Vec::new();
     let mut walk = ListWalk::from(owner);
     let mut at = DriverPtr::<DriverObject>::new(owner).get(|driver| &driver.device_object)?;
@@ -125,7 +125,7 @@ exports! {
         driver_mem::write_u32(actual, u32::try_from(found.len()).unwrap_or(u32::MAX))?;
         let room = usize::try_from(size / 8).unwrap_or(0);
         for (n, device) in (0..).zip(found.iter().take(room)) {
-            ob::reference_for(*device, &Caller::of(call));
+            ob::reference_for(*device, &CallContext::of(call));
             driver_mem::write_u64(list.wrapping_add(8 * n), *device)?;
         }
         Ok(if found.len() <= room { nt_status::STATUS_SUCCESS } else { nt_status::STATUS_BUFFER_TOO_SMALL })

@@ -5,13 +5,13 @@ use nt_layout::{DeviceObject, FileObject, IoStackLocation, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Return, Stop};
+use ntbox_host::gate::{ExportResult, NoReturn};
 
 use super::file::IrpWithLocation;
-use super::file::Opening;
+use super::file::OpenOptions;
 use super::transfer::Buffers;
 use super::{device as devices, file, file_close, irp, transfer};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::major;
@@ -26,9 +26,9 @@ const OPEN_OPTIONS: u32 = 0x0100_0040;
 const READ_ATTRIBUTES: u32 = 0x80;
 
 /// Allocates an IRP for a device, with the function in its first stack location.
-fn allocate(device: u64, function: u8, caller: u64) -> Result<Option<IrpWithLocation>, Stop> {
+fn allocate(device: u64, function: u8, caller: u64) -> Result<Option<IrpWithLocation>, NoReturn> {
     let depth = DriverPtr::<DeviceObject>::new(device).get(|device| &device.stack_size)?;
-    let Some(irp) = irp::allocate(depth, irp::Owner::Built, caller)? else {
+    let Some(irp) = irp::allocate(depth, irp::IrpOwner::Built, caller)? else {
         return Ok(None);
     };
     let irp = DriverPtr::<Irp>::new(irp);
@@ -39,7 +39,7 @@ fn allocate(device: u64, function: u8, caller: u64) -> Result<Option<IrpWithLoca
 }
 
 /// Frees an IRP whose buffers could not be prepared.
-fn discard(irp: DriverPtr<Irp>) -> Return {
+fn discard(irp: DriverPtr<Irp>) -> ExportResult {
     transfer::release(irp.address(), 0)?;
     irp::free(irp.address(), 0)?;
     Ok(0)
@@ -55,7 +55,7 @@ fn read_or_write(
     block: u64,
     event: u64,
     caller: u64,
-) -> Return {
+) -> ExportResult {
     let function = u8::try_from(function & 0xff).unwrap_or(0);
     let Some((irp, stack_location)) = allocate(device, function, caller)? else {
         return Ok(0);
@@ -93,8 +93,8 @@ fn read_or_write(
 fn open_device(
     name: u64,
     access: u32,
-    caller: &Caller<'_>,
-) -> Result<Result<(u64, u64), u32>, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<Result<(u64, u64), u32>, NoReturn> {
     let path = UnicodeString::read(name)?.units()?;
     let found = match ob::lookup_path(&path, Some(Type::Device)) {
         Ok(found) => found,
@@ -104,11 +104,11 @@ fn open_device(
         ob::dereference(found.object, caller);
         return Ok(Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH));
     }
-    let opening = Opening {
+    let opening = OpenOptions {
         access,
         share: 7,
         options: OPEN_OPTIONS,
-        ..Opening::default()
+        ..OpenOptions::default()
     };
     let opened = file::open(found.object, &found.rest, opening, caller);
     ob::dereference(found.object, caller);
@@ -119,7 +119,7 @@ exports! {
     /// `IoQueueThreadIrp`: from now on the request is its thread's, and freed at its end
     /// as one that the I/O manager built.
     fn IoQueueThreadIrp(irp: u64) -> () [max APC_LEVEL, ntifs] {
-        irp::set_owner(irp, irp::Owner::Built);
+        irp::set_owner(irp, irp::IrpOwner::Built);
         Ok(())
     }
 
@@ -152,7 +152,7 @@ exports! {
         function: u32, device: u64, buffer: u64, length: u32, start: u64, block: u64,
     ) -> u64 [max APC_LEVEL, wdm] fails 0 {
         let irp = read_or_write(function, device, buffer, length, start, block, 0, call.return_address())?;
-        irp::set_owner(irp, irp::Owner::Asynchronous);
+        irp::set_owner(irp, irp::IrpOwner::Asynchronous);
         Ok(irp)
     }
 
@@ -161,7 +161,7 @@ exports! {
     fn IoGetDeviceObjectPointer<call>(name: u64, access: u32, object: u64, device: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         match open_device(name, access, &caller)? {
             Ok((target, opened)) => {
                 // The handle that Windows opens for this is closed at once, so
@@ -182,12 +182,12 @@ exports! {
     /// that the name is opened with is closed when the device is attached, so the
     /// new device sees its cleanup and its close.
     fn IoAttachDevice<call>(source: u64, name: u64, below: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let (target, opened) = match open_device(name, READ_ATTRIBUTES, &caller)? {
             Ok(found) => found,
             Err(status) => return Ok(status),
         };
-        let attach = || -> Result<u64, Stop> {
+        let attach = || -> Result<u64, NoReturn> {
             let top = devices::related(target)?;
             driver_mem::write_u64(below, top)?;
             devices::attach(source, top)

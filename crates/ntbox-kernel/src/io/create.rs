@@ -3,12 +3,12 @@
 use nt_layout::{FileObject, IoDriverCreateContext};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use super::file;
-use super::file::Opening;
+use super::file::OpenOptions;
 use super::write_status_block;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -47,8 +47,8 @@ mod option {
     pub const DELETE_ON_CLOSE: u32 = 0x1000;
 }
 
-/// What a caller asks for.
-struct Wanted {
+/// A request to create or open a file.
+struct CreateRequest {
     handle: u64,
     access: u32,
     attributes: u64,
@@ -68,7 +68,7 @@ struct Wanted {
     ecp: u64,
 }
 
-impl Wanted {
+impl CreateRequest {
     /// The arguments of `ZwCreateFile`.
     fn create(call: &Call<'_>, mode: Mode) -> Result<Self, Refusal> {
         Ok(Self {
@@ -123,13 +123,13 @@ impl Wanted {
             && !(has(option::DIRECTORY) && has(option::NON_DIRECTORY))
     }
 
-    fn opening(&self, related: u64) -> Result<Opening, Refusal> {
+    fn opening(&self, related: u64) -> Result<OpenOptions, Refusal> {
         let allocation_size = if self.allocation_size == 0 {
             0
         } else {
             driver_mem::read_u64(self.allocation_size)?
         };
-        Ok(Opening {
+        Ok(OpenOptions {
             access: Type::File.grant(self.access),
             share: u16::try_from(self.share & VALID_SHARE).unwrap_or(0),
             options: self.disposition << 24 | self.options & VALID_OPTIONS,
@@ -151,7 +151,7 @@ fn low(value: u64) -> u32 {
     u32::try_from(value & 0xffff_ffff).unwrap_or(0)
 }
 
-fn create(wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn create(wanted: &CreateRequest, caller: &CallContext<'_>) -> Result<u32, Refusal> {
     let mode = wanted.mode;
     if (mode.is_user() || wanted.io_options & CHECK_PARAMETERS != 0) && !wanted.is_valid() {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
@@ -195,28 +195,28 @@ exports! {
     /// `ZwCreateFile`: handle, access, attributes, status block, allocation size,
     /// file attributes, share access, disposition, options, EA buffer and length.
     fn ZwCreateFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted::create(call, Mode::Kernel);
-        Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+        let wanted = CreateRequest::create(call, Mode::Kernel);
+        Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &CallContext::of(call))))
     }
 
     /// `NtCreateFile`.
     fn NtCreateFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
-        let wanted = Wanted::create(call, mode);
-        mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+        let wanted = CreateRequest::create(call, mode);
+        mode.outcome(wanted.and_then(|wanted| create(&wanted, &CallContext::of(call))))
     }
 
     /// `ZwOpenFile`: handle, access, attributes, status block, share access, options.
     fn ZwOpenFile<call>() -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted::open(call, Mode::Kernel);
-        Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+        let wanted = CreateRequest::open(call, Mode::Kernel);
+        Mode::Kernel.outcome(wanted.and_then(|wanted| create(&wanted, &CallContext::of(call))))
     }
 
     /// `NtOpenFile`.
     fn NtOpenFile<call>() -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
-        let wanted = Wanted::open(call, mode);
-        mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+        let wanted = CreateRequest::open(call, mode);
+        mode.outcome(wanted.and_then(|wanted| create(&wanted, &CallContext::of(call))))
     }
 
     /// `IoCreateFile`: as `ZwCreateFile`, for ordinary files (`CreateFileTypeNone`),
@@ -253,7 +253,7 @@ exports! {
 const NO_PARAMETER_CHECKING: u32 = 0x100;
 
 /// The arguments of `IoCreateFile`.
-fn by_io_manager(call: &Call<'_>, hint: u64, ecp: u64) -> Result<u32, Stop> {
+fn by_io_manager(call: &Call<'_>, hint: u64, ecp: u64) -> Result<u32, NoReturn> {
     let mode = Mode::previous();
     let io_options = low(call.argument(13)?);
     // CreateFileType: pipes and mailslots have parameters of their own.
@@ -269,11 +269,11 @@ fn by_io_manager(call: &Call<'_>, hint: u64, ecp: u64) -> Result<u32, Stop> {
     } else {
         Mode::Kernel
     };
-    let wanted = Wanted::create(call, mode).map(|wanted| Wanted {
+    let wanted = CreateRequest::create(call, mode).map(|wanted| CreateRequest {
         io_options,
         hint,
         ecp,
         ..wanted
     });
-    mode.outcome(wanted.and_then(|wanted| create(&wanted, &Caller::of(call))))
+    mode.outcome(wanted.and_then(|wanted| create(&wanted, &CallContext::of(call))))
 }

@@ -8,11 +8,11 @@ use nt_layout::{IoCsq, IoCsqIrpContext, IoStackLocation, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 use ntbox_host::routine::Routine;
 
 use super::irp;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::export_table;
@@ -29,7 +29,7 @@ mod kind {
 /// A queue during a call of the driver's.
 struct Queue<'a> {
     csq: DriverPtr<IoCsq>,
-    caller: Caller<'a>,
+    caller: CallContext<'a>,
     /// Eight bytes that the driver can write its IRQL to: home space of the call.
     irql: u64,
 }
@@ -38,7 +38,7 @@ impl<'a> Queue<'a> {
     fn of(csq: DriverPtr<IoCsq>, call: &Call<'a>) -> Self {
         Self {
             csq,
-            caller: Caller::of(call),
+            caller: CallContext::of(call),
             irql: call.frame().rsp.wrapping_add(8),
         }
     }
@@ -86,7 +86,7 @@ impl<'a> Queue<'a> {
     }
 }
 
-fn initialize(call: &Call<'_>, kind: u32) -> Result<u32, Stop> {
+fn initialize(call: &Call<'_>, kind: u32) -> Result<u32, NoReturn> {
     let csq = DriverPtr::<IoCsq>::new(call.argument(0)?);
     csq.set(|csq| &csq.kind, kind)?;
     csq.set(|csq| &csq.csq_insert_irp, call.argument(1)?)?;
@@ -118,7 +118,7 @@ fn unlink(irp: u64) -> Result<(), Fault> {
     context.write(0)
 }
 
-fn insert(queue: &Queue<'_>, irp: u64, linked: u64, insert_context: u64) -> Result<u32, Stop> {
+fn insert(queue: &Queue<'_>, irp: u64, linked: u64, insert_context: u64) -> Result<u32, NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     let linked = DriverPtr::<IoCsqIrpContext>::new(linked);
     let csq = queue.csq;
@@ -168,7 +168,7 @@ fn mark_pending(irp: u64) -> Result<(), Fault> {
 }
 
 /// Takes out the IRP of a context; 0 if it is being cancelled, or is out.
-fn remove(queue: &Queue<'_>, linked: u64) -> Result<u64, Stop> {
+fn remove(queue: &Queue<'_>, linked: u64) -> Result<u64, NoReturn> {
     queue.csq.set(|csq| &csq.reserve_pointer, 0)?;
     queue.acquire()?;
     let irp = DriverPtr::<IoCsqIrpContext>::new(linked).get(|context| &context.irp)?;
@@ -183,7 +183,7 @@ fn remove(queue: &Queue<'_>, linked: u64) -> Result<u64, Stop> {
 }
 
 /// Takes out the first IRP that the driver offers and that is not being cancelled.
-fn remove_next(queue: &Queue<'_>, peek_context: u64) -> Result<u64, Stop> {
+fn remove_next(queue: &Queue<'_>, peek_context: u64) -> Result<u64, NoReturn> {
     queue.csq.set(|csq| &csq.reserve_pointer, 0)?;
     queue.acquire()?;
     let mut irp = 0;

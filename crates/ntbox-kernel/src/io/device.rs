@@ -5,11 +5,11 @@ use nt_layout::{DeviceObject, DevobjExtension, DriverObject, Kevent};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout;
@@ -22,7 +22,7 @@ use crate::ke::{device_queue, object};
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
 use crate::ob;
-use crate::ob::{Attributes, Inserted, Payload, Type};
+use crate::ob::{Attributes, NameInsertion, Payload, Type};
 
 /// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`: a device keeps its name until it is
 /// deleted.
@@ -40,7 +40,7 @@ struct Device {
     delete_pending: bool,
 }
 
-static DEVICES: Exclusive<Vec<Device>> = Exclusive::new(Vec::new());
+static DEVICES: KernelCell<Vec<Device>> = KernelCell::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<Device>) -> T) -> T {
     work(&mut DEVICES.lock())
@@ -86,7 +86,7 @@ pub struct DeviceParams {
 }
 
 /// Makes a device.
-pub fn create(params: DeviceParams, caller: &Caller<'_>) -> Result<Result<u64, u32>, Fault> {
+pub fn create(params: DeviceParams, caller: &CallContext<'_>) -> Result<Result<u64, u32>, Fault> {
     let extension = u64::from(params.extension);
     let size = DriverPtr::<DeviceObject>::SIZE + extension;
     let device = match ob::create(Type::Device, size, Payload::None) {
@@ -113,8 +113,8 @@ pub fn create(params: DeviceParams, caller: &Caller<'_>) -> Result<Result<u64, u
     if let Some(name) = name {
         let attributes = Attributes::named(name, NAME_FLAGS);
         match ob::insert(device.address(), &attributes) {
-            Ok(Inserted::New) => {}
-            Ok(Inserted::Existing(_)) => {
+            Ok(NameInsertion::New) => {}
+            Ok(NameInsertion::Existing(_)) => {
                 discard(device.address(), object_extension.address(), caller);
                 return Ok(Err(nt_status::STATUS_OBJECT_NAME_COLLISION));
             }
@@ -139,7 +139,7 @@ pub fn create(params: DeviceParams, caller: &Caller<'_>) -> Result<Result<u64, u
     Ok(Ok(device.address()))
 }
 
-fn discard(device: u64, object_extension: u64, caller: &Caller<'_>) {
+fn discard(device: u64, object_extension: u64, caller: &CallContext<'_>) {
     ob::dereference(device, caller);
     pool::free(object_extension);
 }
@@ -188,7 +188,7 @@ fn initialize(
 }
 
 /// Ends a device that nothing refers to any more.
-fn destroy(device: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn destroy(device: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let device = DriverPtr::<DeviceObject>::new(device);
     let owner = device.get(|device| &device.driver_object)?;
     let mut link = DriverPtr::<DriverObject>::new(owner).at(|driver| &driver.device_object);
@@ -214,7 +214,11 @@ fn destroy(device: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 
 /// Counts an open file, or the end of one; a device that was deleted meanwhile
 /// goes with the last.
-pub fn count_reference(device: u64, opened: bool, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn count_reference(
+    device: u64,
+    opened: bool,
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     let device = DriverPtr::<DeviceObject>::new(device);
     let count = device.get(|device| &device.reference_count)?;
     let count = if opened {
@@ -256,7 +260,7 @@ pub fn initialized() {
 }
 
 /// The device at the top of a stack.
-pub fn top(device: u64) -> Result<u64, Stop> {
+pub fn top(device: u64) -> Result<u64, NoReturn> {
     let mut walk = ListWalk::from(device);
     let mut at = device;
     loop {
@@ -271,7 +275,7 @@ pub fn top(device: u64) -> Result<u64, Stop> {
 
 /// The device that requests on files of a device go to: the top of the stack of
 /// the file system that has mounted it, or else of its own.
-pub fn related(device: u64) -> Result<u64, Stop> {
+pub fn related(device: u64) -> Result<u64, NoReturn> {
     match DriverPtr::<DeviceObject>::new(device).get(|device| &device.vpb)? {
         0 => top(device),
         volume => match DriverPtr::<Vpb>::new(volume).get(|volume| &volume.device_object)? {
@@ -282,7 +286,7 @@ pub fn related(device: u64) -> Result<u64, Stop> {
 }
 
 /// Puts `source` on top of the stack of `target`; returns what it lies on.
-pub fn attach(source: u64, target: u64) -> Result<u64, Stop> {
+pub fn attach(source: u64, target: u64) -> Result<u64, NoReturn> {
     let source = DriverPtr::<DeviceObject>::new(source);
     let below = DriverPtr::<DeviceObject>::new(top(target)?);
     below.set(|device| &device.attached_device, source.address())?;
@@ -307,7 +311,7 @@ exports! {
     ) -> u32 [max APC_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let name = if name == 0 { None } else { Some(UnicodeString::read(name)?.units()?) };
         let params = DeviceParams { driver, extension, name, kind, characteristics, exclusive };
-        match create(params, &Caller::of(call))? {
+        match create(params, &CallContext::of(call))? {
             Ok(device) => {
                 driver_mem::write_u64(created, device)?;
                 Ok(0)
@@ -318,7 +322,7 @@ exports! {
 
     /// `IoDeleteDevice`: the object stays until the last file on it is closed.
     fn IoDeleteDevice<call>(device: DriverPtr<DeviceObject>) -> () [max APC_LEVEL, wdm] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let known = with(|list| list.iter().any(|record| record.object == device.address() && !record.delete_pending));
         if !known {
             let what = format!("IoDeleteDevice called with {device:#018x}, which is no device or deleted already");
@@ -372,7 +376,7 @@ exports! {
     /// `IoGetAttachedDeviceReference`: the same with a reference.
     fn IoGetAttachedDeviceReference<call>(device: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
         let top = top(device)?;
-        ob::reference_for(top, &Caller::of(call));
+        ob::reference_for(top, &CallContext::of(call));
         Ok(top)
     }
 
@@ -381,7 +385,7 @@ exports! {
         let extension = device.get(|device| &device.device_object_extension)?;
         let below = DriverPtr::<DevobjExtension>::new(extension).get(|extension| &extension.attached_to)?;
         if below != 0 {
-            ob::reference_for(below, &Caller::of(call));
+            ob::reference_for(below, &CallContext::of(call));
         }
         Ok(below)
     }
@@ -398,7 +402,7 @@ exports! {
                 below => at = below,
             }
         }
-        ob::reference_for(at, &Caller::of(call));
+        ob::reference_for(at, &CallContext::of(call));
         Ok(at)
     }
 }

@@ -7,7 +7,7 @@ use nt_layout::{DriverExtension, DriverObject};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::call_driver;
 
@@ -31,10 +31,10 @@ struct Area {
     va: u64,
 }
 
-static AREAS: Exclusive<Vec<Area>> = Exclusive::new(Vec::new());
+static AREAS: KernelCell<Vec<Area>> = KernelCell::new(Vec::new());
 
 /// Routines to be called: driver, routine, context, and who registered it.
-static REINITIALIZE: Exclusive<VecDeque<(u64, u64, u64, u64)>> = Exclusive::new(VecDeque::new());
+static REINITIALIZE: KernelCell<VecDeque<(u64, u64, u64, u64)>> = KernelCell::new(VecDeque::new());
 
 fn find(driver: u64, id: u64) -> Option<u64> {
     let areas = AREAS.lock();

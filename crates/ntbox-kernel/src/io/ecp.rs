@@ -10,11 +10,11 @@ use nt_layout::{EcpHeader, EcpList, IoStackLocation, ListEntry};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::gate::{Call, Stop};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::{Call, NoReturn};
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::irp;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::major;
@@ -38,7 +38,7 @@ const PAGED: u32 = 1;
 const ACKNOWLEDGED: u32 = 0x1_0000;
 
 /// The lists of requests that are on their way.
-static OF_REQUESTS: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static OF_REQUESTS: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 /// A type.
 type Guid = [u64; 2];
@@ -98,7 +98,7 @@ fn type_of(header: u64) -> u64 {
 }
 
 /// The headers of a list, in the order of insertion.
-fn members(list: u64) -> Result<Vec<u64>, Stop> {
+fn members(list: u64) -> Result<Vec<u64>, NoReturn> {
     let head = DriverPtr::<EcpList>::new(list).at(|list| &list.ecp_list);
     let mut headers = Vec::new();
     let mut walk = ListWalk::from(head.address());
@@ -115,7 +115,7 @@ fn members(list: u64) -> Result<Vec<u64>, Stop> {
     Ok(headers)
 }
 
-fn find(list: u64, kind: u64) -> Result<Option<u64>, Stop> {
+fn find(list: u64, kind: u64) -> Result<Option<u64>, NoReturn> {
     let kind = guid(kind)?;
     for header in members(list)? {
         if guid(type_of(header))? == kind {
@@ -147,7 +147,11 @@ fn remove(header: u64) -> Result<(), Fault> {
 }
 
 /// Calls the cleanup routine and frees the memory to its lookaside list or pool.
-fn free(header: u64, call: Option<&mut Call<'_>>, caller: &Caller<'_>) -> Result<(), Stop> {
+fn free(
+    header: u64,
+    call: Option<&mut Call<'_>>,
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     let header = DriverPtr::<EcpHeader>::new(header);
     let cleanup = header.get(|header| &header.cleanup_callback)?;
     if cleanup != 0 {
@@ -247,9 +251,9 @@ fn is_create(irp: u64) -> Result<bool, Fault> {
         == major::CREATE)
 }
 
-/// What a request to open a file takes along.
+/// The extra create parameters of a request that is being sent.
 #[derive(Debug)]
-pub struct Travelling {
+pub struct PendingEcpList {
     irp: u64,
     own: Option<u64>,
     members: Vec<u64>,
@@ -259,8 +263,8 @@ pub struct Travelling {
 ///
 /// # Errors
 /// The list cannot be read.
-pub fn request_begins(irp: u64, list: u64) -> Result<Travelling, Stop> {
-    let mut travelling = Travelling {
+pub fn request_begins(irp: u64, list: u64) -> Result<PendingEcpList, NoReturn> {
+    let mut travelling = PendingEcpList {
         irp,
         own: None,
         members: Vec::new(),
@@ -278,7 +282,7 @@ pub fn request_begins(irp: u64, list: u64) -> Result<Travelling, Stop> {
 ///
 /// # Errors
 /// The list cannot be read, or a cleanup routine does not return.
-pub fn request_ends(travelling: &Travelling, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn request_ends(travelling: &PendingEcpList, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let Some(list) = OF_REQUESTS.lock().remove(&travelling.irp) else {
         return Ok(());
     };
@@ -316,7 +320,7 @@ exports! {
     fn FsRtlFreeExtraCreateParameterList<call>(list: u64) -> () [max APC_LEVEL, ntifs] {
         for at in members(list)? {
             remove(at)?;
-            let caller = Caller::of(call);
+            let caller = CallContext::of(call);
             free(at, Some(call), &caller)?;
         }
         mm::pool::free_by(list, call.return_address());
@@ -346,7 +350,7 @@ exports! {
 
     /// `FsRtlFreeExtraCreateParameter`: of one that is in no list.
     fn FsRtlFreeExtraCreateParameter<call>(context: u64) -> () [max APC_LEVEL, ntifs] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         free(context.wrapping_sub(HEADER), Some(call), &caller)
     }
 

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -24,7 +24,7 @@ const MAXIMUM_SIZE: u8 = 0xf0;
 const TAG: u32 = u32::from_le_bytes(*b"IoEr");
 
 /// Entries that are neither written nor freed, and who allocated each.
-static ENTRIES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static ENTRIES: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, u64>) -> T) -> T {
     work(&mut ENTRIES.lock())
@@ -39,7 +39,7 @@ pub fn leaks() -> Vec<Leak> {
     with(|entries| entries.iter().map(leak).collect())
 }
 
-fn end(entry: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn end(entry: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     if with(|entries| entries.remove(&entry)).is_none() {
         return Err(pool::bad_free(entry, TAG, function));
     }

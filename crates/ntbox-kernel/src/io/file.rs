@@ -7,14 +7,14 @@ use nt_layout::{
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
-use super::irp_completion::Notify;
+use super::irp_completion::CompletionTarget;
 use super::transfer::{BufferingMethod, Buffers};
 use super::{
     device as devices, file_close, function_access, irp, irp_completion, irp_contract, transfer,
 };
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout;
 use crate::base::io_layout::device::flag;
@@ -37,9 +37,9 @@ const WRITE_DATA: u32 = 2;
 /// `FILE_DEVICE_SECURE_OPEN`.
 const SECURE_OPEN: u32 = 0x100;
 
-/// How a file is to be opened.
+/// The options that a file is opened with.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Opening {
+pub struct OpenOptions {
     /// Rights, specific ones.
     pub access: u32,
     /// `FILE_SHARE_…`.
@@ -92,12 +92,12 @@ pub enum Operation {
         key: u32,
     },
     /// Anything else.
-    Other(Other),
+    Other(FileRequest),
 }
 
 /// A request by its stack location.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Other {
+pub struct FileRequest {
     /// `IRP_MJ_…`.
     pub function: u8,
     /// `IRP_MN_…`.
@@ -110,7 +110,7 @@ pub struct Other {
     pub data: Data,
 }
 
-/// How the data of an [`Other`] request moves.
+/// How the data of an [`FileRequest`] request moves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Data {
     /// There is none.
@@ -124,20 +124,20 @@ pub enum Data {
     OutByDevice,
 }
 
-/// Who sends a request.
+/// The requestor of an IRP.
 #[derive(Debug, Clone, Copy)]
-pub struct Sender {
+pub struct Requestor {
     /// Whether it is in user mode.
     pub user: bool,
     /// Rights of its handle.
     pub access: u32,
 }
 
-/// How far a request got when the driver returned.
+/// The result of sending a request: completed or pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendResult {
     /// It has ended.
-    Done(irp_completion::Outcome),
+    Done(irp_completion::CompletedRequest),
     /// It goes on; this is its number.
     Pending(u64),
 }
@@ -147,9 +147,9 @@ pub enum Sent {
 pub fn open(
     device: u64,
     rest: &[u16],
-    opening: Opening,
-    caller: &Caller<'_>,
-) -> Result<Result<(u64, u64), u32>, Stop> {
+    opening: OpenOptions,
+    caller: &CallContext<'_>,
+) -> Result<Result<(u64, u64), u32>, NoReturn> {
     let device = DriverPtr::<DeviceObject>::new(device);
     let top = match opening.hint {
         0 => devices::related(device.address())?,
@@ -196,7 +196,11 @@ pub fn open(
 }
 
 /// Makes a file object for a device.
-pub(super) fn new_file(device: u64, rest: &[u16], opening: Opening) -> Result<Option<u64>, Fault> {
+pub(super) fn new_file(
+    device: u64,
+    rest: &[u16],
+    opening: OpenOptions,
+) -> Result<Option<u64>, Fault> {
     let Ok(object) = ob::create(Type::File, DriverPtr::<FileObject>::SIZE, Payload::None) else {
         return Ok(None);
     };
@@ -274,7 +278,7 @@ pub(super) fn allocate_irp(
     user: bool,
 ) -> Result<Option<IrpWithLocation>, Fault> {
     let depth = DriverPtr::<DeviceObject>::new(top).get(|device| &device.stack_size)?;
-    let Some(irp) = irp::allocate(depth, irp::Owner::File, 0)? else {
+    let Some(irp) = irp::allocate(depth, irp::IrpOwner::File, 0)? else {
         return Ok(None);
     };
     let irp = DriverPtr::<Irp>::new(irp);
@@ -291,9 +295,9 @@ pub(super) fn allocate_irp(
 fn create(
     top: u64,
     object: u64,
-    opening: Opening,
-    caller: &Caller<'_>,
-) -> Result<irp_completion::Outcome, Stop> {
+    opening: OpenOptions,
+    caller: &CallContext<'_>,
+) -> Result<irp_completion::CompletedRequest, NoReturn> {
     let Some((irp, stack_location)) = allocate_irp(top, object, major::CREATE, opening.user)?
     else {
         return Ok(refused(nt_status::STATUS_INSUFFICIENT_RESOURCES));
@@ -356,8 +360,8 @@ const SECURITY_CONTEXT_SIZE: u64 = 0x100;
 /// Where the `ACCESS_STATE` begins.
 const ACCESS_STATE: u64 = 0x20;
 
-fn refused(status: u32) -> irp_completion::Outcome {
-    irp_completion::Outcome {
+fn refused(status: u32) -> irp_completion::CompletedRequest {
+    irp_completion::CompletedRequest {
         status,
         information: 0,
         pending_returned: false,
@@ -368,12 +372,14 @@ fn refused(status: u32) -> irp_completion::Outcome {
 pub(super) fn send_and_wait(
     top: u64,
     irp: u64,
-    caller: &Caller<'_>,
-) -> Result<irp_completion::Outcome, Stop> {
-    Ok(match send(top, irp, 0, Notify::default(), caller)? {
-        Sent::Done(outcome) => outcome,
-        Sent::Pending(id) => irp_completion::wait_for(id),
-    })
+    caller: &CallContext<'_>,
+) -> Result<irp_completion::CompletedRequest, NoReturn> {
+    Ok(
+        match send(top, irp, 0, CompletionTarget::default(), caller)? {
+            SendResult::Done(outcome) => outcome,
+            SendResult::Pending(id) => irp_completion::wait_for(id),
+        },
+    )
 }
 
 /// Sends an IRP of a file to the top of its stack, and checks what the driver
@@ -382,9 +388,9 @@ fn send(
     top: u64,
     irp: u64,
     output_length: u32,
-    notify: Notify,
-    caller: &Caller<'_>,
-) -> Result<Sent, Stop> {
+    notify: CompletionTarget,
+    caller: &CallContext<'_>,
+) -> Result<SendResult, NoReturn> {
     let id = irp_completion::begin(irp, output_length, notify)?;
     let stack_location = irp::next_location(irp)?;
     let user = DriverPtr::<Irp>::new(irp).get(|irp| &irp.requestor_mode)? != 0;
@@ -399,9 +405,9 @@ fn send(
     let dispatched = dispatched?;
     let returned = dispatched.status;
     match irp_completion::take(id) {
-        Some(outcome) if returned == irp::PENDING => Ok(Sent::Done(outcome)),
-        Some(outcome) => Ok(Sent::Done(outcome.seen_with(returned))),
-        None if returned == irp::PENDING => Ok(Sent::Pending(id)),
+        Some(outcome) if returned == irp::PENDING => Ok(SendResult::Done(outcome)),
+        Some(outcome) => Ok(SendResult::Done(outcome.seen_with(returned))),
+        None if returned == irp::PENDING => Ok(SendResult::Pending(id)),
         None => {
             if !dispatched.is_reported {
                 let what = format!(
@@ -414,7 +420,7 @@ fn send(
             irp_contract::reported(irp);
             // The caller goes on with what it was told, as on Windows; the IRP
             // may still be completed by somebody.
-            Ok(Sent::Done(refused(returned)))
+            Ok(SendResult::Done(refused(returned)))
         }
     }
 }
@@ -426,10 +432,10 @@ pub fn request(
     object: u64,
     operation: Operation,
     buffers: &Buffers,
-    sender: Sender,
-    notify: Notify,
-    caller: &Caller<'_>,
-) -> Result<Sent, Stop> {
+    sender: Requestor,
+    notify: CompletionTarget,
+    caller: &CallContext<'_>,
+) -> Result<SendResult, NoReturn> {
     let object = DriverPtr::<FileObject>::new(object);
     let user = sender.user;
     let device = object.get(|file| &file.device_object)?;
@@ -443,7 +449,7 @@ pub fn request(
     };
     let Some((irp, stack_location)) = allocate_irp(top, object.address(), function, user)? else {
         notify.give_back(caller);
-        return Ok(Sent::Done(refused(
+        return Ok(SendResult::Done(refused(
             nt_status::STATUS_INSUFFICIENT_RESOURCES,
         )));
     };
@@ -488,7 +494,7 @@ pub fn request(
         transfer::release(irp.address(), 0)?;
         irp::free(irp.address(), 0)?;
         notify.give_back(caller);
-        return Ok(Sent::Done(refused(status)));
+        return Ok(SendResult::Done(refused(status)));
     }
     object::set_state(object.at(|file| &file.event).address(), 0)?;
     send(top, irp.address(), buffers.output_length, notify, caller)
@@ -506,7 +512,7 @@ pub(super) fn buffering_method(top: u64) -> Result<BufferingMethod, Fault> {
 }
 
 /// Sends a request to a device itself, without a file, and waits for its end.
-pub fn tell_device(device: u64, function: u8, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn tell_device(device: u64, function: u8, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     if let Some((irp, _)) = allocate_irp(device, 0, function, false)? {
         irp.set(|irp| &irp.flags, irp_flag::SYNCHRONOUS_API)?;
         send_and_wait(device, irp.address(), caller)?;

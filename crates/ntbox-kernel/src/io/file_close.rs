@@ -5,12 +5,12 @@ use nt_layout::FileObject;
 use nt_layout::Vpb;
 use ntbox_api::rules;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::hook::Event;
 
 use super::file::{allocate_irp, send_and_wait};
 use super::{device, file_system};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::file::flag as file_flag;
@@ -18,7 +18,7 @@ use crate::base::io_layout::irp::flag as irp_flag;
 use crate::base::io_layout::major;
 use crate::mm::pool;
 use crate::ob;
-use crate::ob::{Closed, ObjectTypeProcedures};
+use crate::ob::{ClosedHandle, ObjectTypeProcedures};
 
 /// The procedures of file objects.
 pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
@@ -32,14 +32,14 @@ pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
 pub static FILE_OBJECT_DELETED: Event<fn(u64)> = Event::new();
 
 /// A handle to a file was closed: with the last one the driver cleans up.
-pub fn handle_closed(closed: &Closed, caller: &Caller<'_>) {
+pub fn handle_closed(closed: &ClosedHandle, caller: &CallContext<'_>) {
     if closed.left == 0 {
         ending(closed.object, major::CLEANUP, caller);
     }
 }
 
 /// Nothing refers to a file any more: the driver closes it.
-pub fn deleted(object: u64, caller: &Caller<'_>) {
+pub fn deleted(object: u64, caller: &CallContext<'_>) {
     let object = DriverPtr::<FileObject>::new(object);
     ending(object.address(), major::CLOSE, caller);
     FILE_OBJECT_DELETED.notify(|deleted| deleted(object.address()));
@@ -91,9 +91,9 @@ pub fn name(object: u64) -> Option<Vec<u16>> {
 }
 
 /// Sends cleanup or close and waits for the end; their status does not matter.
-fn ending(object: u64, function: u8, caller: &Caller<'_>) {
+fn ending(object: u64, function: u8, caller: &CallContext<'_>) {
     let object = DriverPtr::<FileObject>::new(object);
-    let work = || -> Result<(), Stop> {
+    let work = || -> Result<(), NoReturn> {
         let device = object.get(|file| &file.device_object)?;
         if device == 0 {
             return Ok(());
@@ -121,6 +121,6 @@ fn ending(object: u64, function: u8, caller: &Caller<'_>) {
 }
 
 /// What the end of the last handle to a file says, where there never was one.
-pub fn no_handle(object: u64) -> Closed {
-    Closed { object, left: 0 }
+pub fn no_handle(object: u64) -> ClosedHandle {
+    ClosedHandle { object, left: 0 }
 }

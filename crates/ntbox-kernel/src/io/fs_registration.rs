@@ -3,13 +3,13 @@
 
 use nt_layout::DeviceObject;
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 
 use super::device as devices;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -36,7 +36,7 @@ struct State {
     listeners: Vec<Listener>,
 }
 
-static STATE: Exclusive<State> = Exclusive::new(State {
+static STATE: KernelCell<State> = KernelCell::new(State {
     file_systems: Vec::new(),
     listeners: Vec::new(),
 });
@@ -59,7 +59,7 @@ pub fn leaks() -> Vec<Leak> {
 }
 
 /// Tells everybody of a file system.
-fn tell(device: u64, active: bool, caller: &Caller<'_>) {
+fn tell(device: u64, active: bool, caller: &CallContext<'_>) {
     let listeners = STATE.lock().listeners.clone();
     for listener in listeners {
         let routine = Routine::new(listener.routine, "file system notify routine");
@@ -71,7 +71,7 @@ fn tell(device: u64, active: bool, caller: &Caller<'_>) {
 }
 
 /// Registers a routine, and tells it of the file systems that there are.
-fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
+fn listen(driver: u64, routine: u64, caller: &CallContext<'_>) -> u32 {
     let known = {
         let mut state = STATE.lock();
         let last = state.listeners.last();
@@ -93,7 +93,7 @@ fn listen(driver: u64, routine: u64, caller: &Caller<'_>) -> u32 {
 }
 
 /// Adds a file system, if its device is one of such.
-fn register(device: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn register(device: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let device = DriverPtr::<DeviceObject>::new(device);
     if !KINDS.contains(&device.get(|device| &device.device_type)?) {
         return Ok(());
@@ -115,12 +115,12 @@ fn register(device: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 exports! {
     /// `IoRegisterFileSystem`: nothing happens with a device of another type.
     fn IoRegisterFileSystem<call>(device: u64) -> () [max APC_LEVEL, ntifs] {
-        register(device, &Caller::of(call))
+        register(device, &CallContext::of(call))
     }
 
     /// `IoUnregisterFileSystem`.
     fn IoUnregisterFileSystem<call>(device: u64) -> () [max APC_LEVEL, ntifs] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let known = {
             let mut state = STATE.lock();
             let at = state.file_systems.iter().position(|known| *known == device);
@@ -136,19 +136,19 @@ exports! {
     /// `IoRegisterFsRegistrationChange`: the routine hears at once of those that are
     /// registered.
     fn IoRegisterFsRegistrationChange<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        Ok(listen(driver, routine, &Caller::of(call)))
+        Ok(listen(driver, routine, &CallContext::of(call)))
     }
 
     /// `IoRegisterFsRegistrationChangeEx`, the same.
     fn IoRegisterFsRegistrationChangeEx<call>(driver: u64, routine: u64) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        Ok(listen(driver, routine, &Caller::of(call)))
+        Ok(listen(driver, routine, &CallContext::of(call)))
     }
 
     /// `IoRegisterFsRegistrationChangeMountAware`: nothing is ever being mounted.
     fn IoRegisterFsRegistrationChangeMountAware<call>(driver: u64, routine: u64, wait: bool) -> u32
         [max APC_LEVEL, ntifs, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        Ok(listen(driver, routine, &Caller::of(call)))
+        Ok(listen(driver, routine, &CallContext::of(call)))
     }
 
     /// `IoUnregisterFsRegistrationChange`.
@@ -160,7 +160,7 @@ exports! {
             at.map(|at| state.listeners.remove(at)).is_some()
         };
         if known {
-            ob::dereference(driver, &Caller::of(call));
+            ob::dereference(driver, &CallContext::of(call));
         }
         Ok(())
     }

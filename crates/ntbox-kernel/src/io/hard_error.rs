@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 
 use nt_layout::Irp;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::irp;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
 
 /// Threads that want no dialog boxes.
-static DISABLED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+static DISABLED: KernelCell<BTreeSet<u64>> = KernelCell::new(BTreeSet::new());
 
 fn is_disabled(thread: u64) -> bool {
     DISABLED.lock().contains(&thread)
@@ -45,7 +45,7 @@ exports! {
     fn IoRaiseHardError<call>(irp: DriverPtr<Irp>, volume: u64, device: u64) -> ()
         [max APC_LEVEL, ntddk, partial "nobody answers the dialog box: the request ends"] {
         irp.set(|irp| &irp.io_status.information, 0)?;
-        irp::complete(irp.address(), &Caller::of(call))
+        irp::complete(irp.address(), &CallContext::of(call))
     }
 }
 

@@ -6,17 +6,17 @@ use nt_layout::{DeviceObject, FileAllInformation, FileFsDeviceInformation, FileO
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
-use super::file::{Data, Operation, Other, Sender, Sent};
+use super::file::{Data, FileRequest, Operation, Requestor, SendResult};
 use super::information_class::{Direction, class};
-use super::irp_completion::Notify;
-use super::nt_file_io::{Common, is_synchronous, low};
+use super::irp_completion::CompletionTarget;
+use super::nt_file_io::{IoArguments, is_synchronous, low};
 use super::rename::Target;
 use super::transfer::Buffers;
 use super::write_status_block;
 use super::{file, irp_completion, rename};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::error;
 use crate::base::error::Refusal;
@@ -40,16 +40,16 @@ const MODES: [(u32, u32); 6] = [
 /// files only.
 const SETTABLE_MODES: u32 = 0x36;
 
-/// A question or a change.
+/// A request to query or set information.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+struct InformationRequest {
     direction: Direction,
     buffer: u64,
     length: u32,
     class: u32,
 }
 
-impl Wanted {
+impl InformationRequest {
     fn check(&self) -> Result<(), u32> {
         match self.direction.least(self.class) {
             None => Err(nt_status::STATUS_INVALID_INFO_CLASS),
@@ -65,7 +65,7 @@ impl Wanted {
             (Direction::Set, class::RENAME | class::LINK) => driver_mem::read_u8(self.buffer)?,
             _ => 0,
         };
-        let operation = Operation::Other(Other {
+        let operation = Operation::Other(FileRequest {
             function: self.direction.function(),
             parameters: [
                 u64::from(self.length),
@@ -74,7 +74,7 @@ impl Wanted {
                 u64::from(replace),
             ],
             data: if query { Data::Out } else { Data::In },
-            ..Other::default()
+            ..FileRequest::default()
         });
         let buffers = if query {
             Buffers {
@@ -94,7 +94,7 @@ impl Wanted {
 
     /// What the I/O manager answers by itself; `None` if the driver is to be
     /// asked.
-    fn own(&self, file: &Entry) -> Result<Option<Result<u64, u32>>, Stop> {
+    fn own(&self, file: &Entry) -> Result<Option<Result<u64, u32>>, NoReturn> {
         let object = DriverPtr::<FileObject>::new(file.object);
         let query = self.direction == Direction::Query;
         let position = object.at(|file| &file.current_byte_offset).address();
@@ -144,7 +144,7 @@ impl Wanted {
     }
 
     /// Fills in what is the I/O manager's own of `FILE_ALL_INFORMATION`.
-    fn complete_all(&self, file: &Entry) -> Result<(), Stop> {
+    fn complete_all(&self, file: &Entry) -> Result<(), NoReturn> {
         if (self.direction, self.class) != (Direction::Query, class::ALL) {
             return Ok(());
         }
@@ -193,18 +193,18 @@ fn set_mode(object: u64, mode: u32) -> Result<Result<u64, u32>, Fault> {
     Ok(Ok(0))
 }
 
-fn alignment_of(object: u64) -> Result<u32, Stop> {
+fn alignment_of(object: u64) -> Result<u32, NoReturn> {
     let device = DriverPtr::<FileObject>::new(object).get(|file| &file.device_object)?;
     let top = super::device::related(device)?;
     Ok(DriverPtr::<DeviceObject>::new(top).get(|device| &device.alignment_requirement)?)
 }
 
 /// Serves a call: handle, status block, buffer, length, class.
-fn serve(call: &Call<'_>, direction: Direction, mode: Mode) -> Result<u32, Stop> {
-    let caller = Caller::of(call);
+fn serve(call: &Call<'_>, direction: Direction, mode: Mode) -> Result<u32, NoReturn> {
+    let caller = CallContext::of(call);
     let work = || -> Result<u32, Refusal> {
-        let common = Common::simple(call.argument(0)?, call.argument(1)?, mode)?;
-        let wanted = Wanted {
+        let common = IoArguments::simple(call.argument(0)?, call.argument(1)?, mode)?;
+        let wanted = InformationRequest {
             direction,
             buffer: call.argument(2)?,
             length: low(call.argument(3)?),
@@ -217,7 +217,11 @@ fn serve(call: &Call<'_>, direction: Direction, mode: Mode) -> Result<u32, Stop>
     mode.outcome(work())
 }
 
-fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn by_handle(
+    common: &IoArguments,
+    wanted: &InformationRequest,
+    caller: &CallContext<'_>,
+) -> Result<u32, Refusal> {
     let access = wanted.direction.access(wanted.class);
     let (file, notify) = common.begin(access, caller)?;
     let own = match wanted.own(&file) {
@@ -259,7 +263,11 @@ fn by_handle(common: &Common, wanted: &Wanted, caller: &Caller<'_>) -> Result<u3
 }
 
 /// Asks the driver of a file object; the status and the information.
-fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, u64), Refusal> {
+fn by_object(
+    object: u64,
+    wanted: &InformationRequest,
+    caller: &CallContext<'_>,
+) -> Result<(u32, u64), Refusal> {
     wanted.check()?;
     if object == 0 || ob::inspect(object, |header| header.kind) != Some(Type::File) {
         return Err(nt_status::STATUS_INVALID_PARAMETER.into());
@@ -276,16 +284,16 @@ fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, 
         object,
         operation,
         &buffers,
-        Sender {
+        Requestor {
             user: false,
             access: 0,
         },
-        Notify::default(),
+        CompletionTarget::default(),
         caller,
     );
     let outcome = sent.map(|sent| match sent {
-        Sent::Done(outcome) => outcome,
-        Sent::Pending(id) => irp_completion::wait_for(id),
+        SendResult::Done(outcome) => outcome,
+        SendResult::Pending(id) => irp_completion::wait_for(id),
     });
     if let Some(target) = target {
         target.close(caller);
@@ -297,9 +305,9 @@ fn by_object(object: u64, wanted: &Wanted, caller: &Caller<'_>) -> Result<(u32, 
 /// The same with the length of the answer returned.
 fn query_object(
     object: u64,
-    wanted: &Wanted,
+    wanted: &InformationRequest,
     returned: u64,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
     let (status, information) = by_object(object, wanted, caller)?;
     driver_mem::write_u32(returned, low(information))?;
@@ -351,23 +359,23 @@ exports! {
     fn IoQueryFileInformation<call>(object: u64, class: u32, length: u32, buffer: u64, returned: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let wanted = Wanted { direction: Direction::Query, buffer, length, class };
-        error::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
+        let wanted = InformationRequest { direction: Direction::Query, buffer, length, class };
+        error::outcome(query_object(object, &wanted, returned, &CallContext::of(call)))
     }
 
     /// `IoQueryVolumeInformation`.
     fn IoQueryVolumeInformation<call>(object: u64, class: u32, length: u32, buffer: u64, returned: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let wanted = Wanted { direction: Direction::QueryVolume, buffer, length, class };
-        error::outcome(query_object(object, &wanted, returned, &Caller::of(call)))
+        let wanted = InformationRequest { direction: Direction::QueryVolume, buffer, length, class };
+        error::outcome(query_object(object, &wanted, returned, &CallContext::of(call)))
     }
 
     /// `IoSetInformation`.
     fn IoSetInformation<call>(object: u64, class: u32, length: u32, buffer: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let wanted = Wanted { direction: Direction::Set, buffer, length, class };
-        error::outcome(by_object(object, &wanted, &Caller::of(call)).map(|(status, _)| status))
+        let wanted = InformationRequest { direction: Direction::Set, buffer, length, class };
+        error::outcome(by_object(object, &wanted, &CallContext::of(call)).map(|(status, _)| status))
     }
 }

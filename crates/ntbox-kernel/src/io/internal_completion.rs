@@ -6,18 +6,18 @@ use std::mem::offset_of;
 use nt_layout::{IoStackLocation, IoUnloadSafeCompletionContext, Irp, Kevent};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::routine::Routine;
 
 use super::irp;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::export_table;
 use crate::base::io_layout::stack::flag as stack_flag;
 use crate::ke::object::Kind;
-use crate::ke::wait::Patience;
+use crate::ke::wait::Timeout;
 use crate::ke::{object, wait};
 use crate::mm::pool;
 use crate::mm::pool::PoolKind;
@@ -48,7 +48,7 @@ fn copy_to_next(irp: u64) -> Result<(), Fault> {
 
 /// Sends an IRP on and waits until it has come back. False if there is no
 /// location for the other driver.
-fn forward(device: u64, irp: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
+fn forward(device: u64, irp: u64, caller: &CallContext<'_>) -> Result<bool, NoReturn> {
     if DriverPtr::<Irp>::new(irp).get(|irp| &irp.current_location)? <= 1 {
         return Ok(false);
     }
@@ -65,7 +65,7 @@ fn forward(device: u64, irp: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
 ///
 /// # Errors
 /// Why the caller does not go on.
-pub fn send_and_wait(device: u64, irp: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+pub fn send_and_wait(device: u64, irp: u64, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let Some(event) = new_event()? else {
         return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
     };
@@ -83,14 +83,14 @@ fn new_event() -> Result<Option<u64>, Fault> {
 }
 
 /// Sends an IRP on and waits for the event that its completion routine sets.
-fn wait_for(device: u64, irp: u64, event: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn wait_for(device: u64, irp: u64, event: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let routine = export_table::resolve("IopForwardCompletion").unwrap_or(0);
     let always =
         stack_flag::INVOKE_ON_SUCCESS | stack_flag::INVOKE_ON_ERROR | stack_flag::INVOKE_ON_CANCEL;
     set(irp, routine, event, always)?;
     let status = irp::call(device, irp, caller)?;
     if status == irp::PENDING {
-        wait::wait(vec![event], false, Patience::Forever)?;
+        wait::wait(vec![event], false, Timeout::Forever)?;
     }
     pool::free(event);
     Ok(())
@@ -123,7 +123,7 @@ exports! {
     /// The routine that `IoSetCompletionRoutineEx` sets.
     fn IopUnloadSafeCompletion<call>(above: u64, irp: u64, kept: DriverPtr<IoUnloadSafeCompletionContext>) -> u32
         [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let device = kept.get(|kept| &kept.device_object)?;
         let context = kept.get(|kept| &kept.context)?;
         let routine = kept.get(|kept| &kept.completion_routine)?;
@@ -136,12 +136,12 @@ exports! {
 
     /// `IoForwardIrpSynchronously`: FALSE if it was not sent.
     fn IoForwardIrpSynchronously<call>(device: u64, irp: u64) -> bool [max APC_LEVEL, wdm] {
-        forward(device, irp, &Caller::of(call))
+        forward(device, irp, &CallContext::of(call))
     }
 
     /// `IoForwardAndCatchIrp`: the older name.
     fn IoForwardAndCatchIrp<call>(device: u64, irp: u64) -> bool [max APC_LEVEL, undocumented] {
-        forward(device, irp, &Caller::of(call))
+        forward(device, irp, &CallContext::of(call))
     }
 
     /// The routine that ends the wait of `IoForwardIrpSynchronously`.

@@ -4,16 +4,16 @@
 use nt_layout::{DeviceObject, DriverObject, IoStackLocation, Irp};
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::{cpu, driver_mem};
 use rustc_hash::FxHashMap;
 
-use super::irp_contract::{Called, Request as DispatchedRequest};
+use super::irp_contract::{DispatchCall, Request as DispatchedRequest};
 use super::{irp_completion, irp_contract};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout;
@@ -33,9 +33,9 @@ pub const PENDING: u32 = 0x103;
 /// What Driver Verifier takes for a status that was never set.
 const NO_STATUS: u32 = u32::MAX;
 
-/// Who an IRP belongs to, which decides what its completion ends in.
+/// The owner of an IRP, which decides how its completion ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum IrpOwner {
     /// The driver that called `IoAllocateIrp` frees it.
     Driver,
     /// `IoBuildDeviceIoControlRequest` and its kin: the I/O manager frees it.
@@ -58,14 +58,14 @@ pub enum Owner {
 #[derive(Debug, Clone, Copy)]
 pub struct IrpRecord {
     /// Who it belongs to.
-    pub owner: Owner,
+    pub owner: IrpOwner,
     /// Who made it.
     pub caller: u64,
     /// Whether it has been completed to the end.
     pub completed: bool,
 }
 
-static IRPS: Exclusive<Option<FxHashMap<u64, IrpRecord>>> = Exclusive::new(None);
+static IRPS: KernelCell<Option<FxHashMap<u64, IrpRecord>>> = KernelCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut FxHashMap<u64, IrpRecord>) -> T) -> T {
     work(IRPS.lock().get_or_insert_default())
@@ -82,7 +82,7 @@ fn update(irp: u64, work: impl FnOnce(&mut IrpRecord)) {
 }
 
 /// Changes whom an IRP belongs to.
-pub fn set_owner(irp: u64, owner: Owner) {
+pub fn set_owner(irp: u64, owner: IrpOwner) {
     update(irp, |known| known.owner = owner);
 }
 
@@ -93,7 +93,7 @@ pub fn leaks() -> Vec<Leak> {
             .filter(|(_, known)| {
                 matches!(
                     known.owner,
-                    Owner::Driver | Owner::Asynchronous | Owner::Associated
+                    IrpOwner::Driver | IrpOwner::Asynchronous | IrpOwner::Associated
                 )
             })
             .map(|(irp, known)| {
@@ -125,7 +125,7 @@ pub fn initialize(irp: u64, size: u64, locations: u8) -> Result<(), Fault> {
 }
 
 /// Allocates an IRP; `None` without memory.
-pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>, Fault> {
+pub fn allocate(locations: u8, owner: IrpOwner, caller: u64) -> Result<Option<u64>, Fault> {
     let size = size_of(locations);
     let Some(irp) = lent::allocate(size, TAG, false, caller) else {
         return Ok(None);
@@ -146,8 +146,8 @@ pub fn allocate(locations: u8, owner: Owner, caller: u64) -> Result<Option<u64>,
 }
 
 /// Allocates one for a driver, and notes in it from where; NULL without memory.
-fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result<u64, Stop> {
-    let Some(irp) = allocate(locations, Owner::Driver, caller)? else {
+fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result<u64, NoReturn> {
+    let Some(irp) = allocate(locations, IrpOwner::Driver, caller)? else {
         return Ok(0);
     };
     if locations <= io_layout::irp::allocation::MOST_LOCATIONS {
@@ -163,7 +163,7 @@ fn allocate_for_driver(locations: u8, charge_quota: bool, caller: u64) -> Result
 }
 
 /// Frees an IRP for the call that returns to `caller`, or 0.
-pub fn free(irp: u64, caller: u64) -> Result<(), Stop> {
+pub fn free(irp: u64, caller: u64) -> Result<(), NoReturn> {
     with(|irps| irps.remove(&irp));
     lent::free(irp, caller)
 }
@@ -171,7 +171,7 @@ pub fn free(irp: u64, caller: u64) -> Result<(), Stop> {
 /// Whether a list is the MDL of an IRP whose pages the I/O manager unlocks itself.
 pub fn is_own_mdl(list: u64) -> bool {
     let packets: Vec<u64> = with(|irps| {
-        let own = |known: &IrpRecord| matches!(known.owner, Owner::File | Owner::Built);
+        let own = |known: &IrpRecord| matches!(known.owner, IrpOwner::File | IrpOwner::Built);
         let mut packets: Vec<u64> = irps.keys().copied().collect();
         packets.retain(|irp| irps.get(irp).is_some_and(own));
         packets
@@ -192,13 +192,13 @@ pub fn next_location(irp: u64) -> Result<u64, Fault> {
 
 /// Sends an IRP to a device: `IofCallDriver`. Returns what the dispatch routine
 /// returned.
-pub fn call(device: u64, irp: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+pub fn call(device: u64, irp: u64, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     send(device, irp, caller).map(|sent| sent.status)
 }
 
-/// How a dispatch routine returned.
+/// The return of a dispatch routine.
 #[derive(Debug, Clone, Copy)]
-pub struct Dispatched {
+pub struct DispatchReturn {
     /// Its status.
     pub status: u32,
     /// The routine.
@@ -210,8 +210,8 @@ pub struct Dispatched {
 }
 
 /// `IoCallDriver` was given what is no IRP, or no device.
-fn check_types(device: u64, irp: u64) -> Result<(), Stop> {
-    let refused = |kind: u64, what: String| Stop::bug_check(0xc9, [kind, irp, 0, 0], what);
+fn check_types(device: u64, irp: u64) -> Result<(), NoReturn> {
+    let refused = |kind: u64, what: String| NoReturn::bug_check(0xc9, [kind, irp, 0, 0], what);
     if DriverPtr::<Irp>::new(irp).get(|irp| &irp.kind)? != io_layout::irp::TYPE_NUMBER {
         return Err(refused(
             3,
@@ -233,12 +233,12 @@ fn check_types(device: u64, irp: u64) -> Result<(), Stop> {
 }
 
 /// The same, with all that is known of it.
-pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, Stop> {
+pub fn send(device: u64, irp: u64, caller: &CallContext<'_>) -> Result<DispatchReturn, NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     check_types(device, irp.address())?;
     let current = irp.get(|irp| &irp.current_location)?.wrapping_sub(1);
     if current == 0 || current > irp.get(|irp| &irp.stack_count)? {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x35,
             [irp.address(), 0, 0, 0],
             format!(
@@ -252,7 +252,7 @@ pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, St
     stack_location.set(|location| &location.device_object, device)?;
     let major = stack_location.get(|location| &location.major_function)?;
     if major > io_layout::major::MAXIMUM {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xc9,
             [0x0c, irp.address(), u64::from(major), 0],
             format!(
@@ -272,7 +272,7 @@ pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, St
     events::routine_returned(routine);
     // The status is the low half of RAX.
     let status = u32::try_from(status & 0xffff_ffff).unwrap_or(0);
-    let dispatch = Called {
+    let dispatch = DispatchCall {
         number,
         routine,
         device,
@@ -280,7 +280,7 @@ pub fn send(device: u64, irp: u64, caller: &Caller<'_>) -> Result<Dispatched, St
         location: current,
         request,
     };
-    Ok(Dispatched {
+    Ok(DispatchReturn {
         status,
         routine,
         request,
@@ -305,7 +305,7 @@ fn check_returned(routine: u64, before: u8) {
 }
 
 /// Completes an IRP: `IofCompleteRequest`.
-pub fn complete(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn complete(irp: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     check_completion(irp, caller)?;
     let count = irp.get(|irp| &irp.stack_count)?;
@@ -377,8 +377,8 @@ fn clear(stack_location: DriverPtr<IoStackLocation>) -> Result<(), Fault> {
     stack_location.set(|location| &location.file_object, 0)
 }
 
-fn check_completion(irp: DriverPtr<Irp>, caller: &Caller<'_>) -> Result<(), Stop> {
-    let stopped = |what: String| Stop::bug_check(0x44, [irp.address(), 0, 0, 0], what);
+fn check_completion(irp: DriverPtr<Irp>, caller: &CallContext<'_>) -> Result<(), NoReturn> {
+    let stopped = |what: String| NoReturn::bug_check(0x44, [irp.address(), 0, 0, 0], what);
     let completed = match known(irp.address()) {
         Some(known) => known.completed,
         None => {
@@ -422,8 +422,8 @@ fn check_completion(irp: DriverPtr<Irp>, caller: &Caller<'_>) -> Result<(), Stop
 }
 
 /// Allocates an IRP that carries out a part of `master`; NULL without memory.
-pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, Stop> {
-    let Some(irp) = allocate(locations, Owner::Associated, caller)? else {
+pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, NoReturn> {
+    let Some(irp) = allocate(locations, IrpOwner::Associated, caller)? else {
         return Ok(0);
     };
     let irp = DriverPtr::<Irp>::new(irp);
@@ -435,9 +435,14 @@ pub fn make_associated(master: u64, locations: u8, caller: u64) -> Result<u64, S
 }
 
 /// Writes an IRP into memory of a driver's own.
-pub fn initialize_for_driver(irp: u64, size: u16, locations: u8, caller: u64) -> Result<(), Stop> {
+pub fn initialize_for_driver(
+    irp: u64,
+    size: u16,
+    locations: u8,
+    caller: u64,
+) -> Result<(), NoReturn> {
     if let Some(IrpRecord {
-        owner: Owner::Driver,
+        owner: IrpOwner::Driver,
         ..
     }) = known(irp)
     {
@@ -449,7 +454,7 @@ pub fn initialize_for_driver(irp: u64, size: u16, locations: u8, caller: u64) ->
     initialize(irp, u64::from(size), locations)?;
     with(|irps| {
         let fresh = IrpRecord {
-            owner: Owner::Initialized,
+            owner: IrpOwner::Initialized,
             caller,
             completed: false,
         };
@@ -461,23 +466,23 @@ pub fn initialize_for_driver(irp: u64, size: u16, locations: u8, caller: u64) ->
 exports! {
     /// `IofCallDriver`.
     fn IofCallDriver<caller>(device: u64, irp: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
-        call(device, irp, &Caller::of(caller))
+        call(device, irp, &CallContext::of(caller))
     }
 
     /// `IofCompleteRequest`.
     fn IofCompleteRequest<caller>(irp: u64, boost: u8) -> ()
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-iocompleterequest"] {
-        complete(irp, &Caller::of(caller))
+        complete(irp, &CallContext::of(caller))
     }
 
     /// `IoCallDriver`: what `IofCallDriver` does, for whoever takes its address.
     fn IoCallDriver<caller>(device: u64, irp: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
-        call(device, irp, &Caller::of(caller))
+        call(device, irp, &CallContext::of(caller))
     }
 
     /// `IoCompleteRequest`: what `IofCompleteRequest` does.
     fn IoCompleteRequest<caller>(irp: u64, boost: u8) -> () [max DISPATCH_LEVEL, wdm] {
-        complete(irp, &Caller::of(caller))
+        complete(irp, &CallContext::of(caller))
     }
 
     /// `IoAllocateIrp`: NULL without memory.
@@ -500,7 +505,7 @@ exports! {
     /// `IoFreeIrp`.
     fn IoFreeIrp<call>(irp: u64) -> () [max DISPATCH_LEVEL, wdm] {
         match known(irp) {
-            Some(IrpRecord { owner: Owner::Driver | Owner::Built | Owner::Asynchronous | Owner::Associated, .. }) => {
+            Some(IrpRecord { owner: IrpOwner::Driver | IrpOwner::Built | IrpOwner::Asynchronous | IrpOwner::Associated, .. }) => {
                 free(irp, call.return_address())
             }
             _ => Err(pool::bad_free(irp, TAG, "IoFreeIrp")),
@@ -531,7 +536,7 @@ exports! {
         [max HIGH_LEVEL, undocumented "a routine inside this kernel"] {
         irp.set(|irp| &irp.io_status.status, nt_status::STATUS_INVALID_DEVICE_REQUEST)?;
         irp.set(|irp| &irp.io_status.information, 0)?;
-        complete(irp.address(), &Caller::of(caller))?;
+        complete(irp.address(), &CallContext::of(caller))?;
         Ok(nt_status::STATUS_INVALID_DEVICE_REQUEST)
     }
 }

@@ -4,18 +4,18 @@
 use nt_layout::{FileObject, Irp};
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::hook::Hook;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::is_system;
 use rustc_hash::FxHashMap;
 
-use super::irp::Owner;
-use super::uninitialized_output::Subject;
+use super::irp::IrpOwner;
+use super::uninitialized_output::OutputRequest;
 use super::write_status_block;
 use super::{irp, transfer, uninitialized_output};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, export_table, thread_table};
@@ -29,9 +29,9 @@ fn is_error(status: u32) -> bool {
     status >> 30 == 3
 }
 
-/// How a request of a file ended.
+/// The result of a request on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CompletedRequest {
     /// Final status.
     pub status: u32,
     /// `IoStatus.Information`.
@@ -40,9 +40,9 @@ pub struct Outcome {
     pub pending_returned: bool,
 }
 
-/// Who is told of the end of a request, beside the thread that waits for it.
+/// What completion signals besides the waiting thread: I/O status block, event, APC.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Notify {
+pub struct CompletionTarget {
     /// Address of an `IO_STATUS_BLOCK`; 0 for none.
     pub block: u64,
     /// An event object, referenced for this; 0 for none.
@@ -67,7 +67,7 @@ pub struct Apc {
     pub mode: u8,
 }
 
-impl Outcome {
+impl CompletedRequest {
     /// What the sender of a request sees that did not return `STATUS_PENDING`: the
     /// value that the dispatch routine returned, and of the status block only what
     /// was written there.
@@ -119,9 +119,9 @@ exports! {
     }
 }
 
-impl Notify {
+impl CompletionTarget {
     /// Gives the references back.
-    pub fn give_back(self, caller: &Caller<'_>) {
+    pub fn give_back(self, caller: &CallContext<'_>) {
         for object in [self.event, self.file] {
             if object != 0 {
                 ob::dereference(object, caller);
@@ -130,7 +130,7 @@ impl Notify {
     }
 
     /// Tells of the end. The memory seen is that of the process that asked.
-    fn tell(self, outcome: &Outcome) -> Result<(), Fault> {
+    fn tell(self, outcome: &CompletedRequest) -> Result<(), Fault> {
         // An error that came back at once is the caller's from the status alone.
         if is_error(outcome.status) && !outcome.pending_returned {
             return Ok(());
@@ -155,38 +155,38 @@ impl Notify {
     }
 }
 
-/// A request of a file whose IRP is under way.
+/// A request on a file whose IRP is pending.
 #[derive(Debug, Clone, Copy)]
-struct Underway {
+struct PendingRequest {
     id: u64,
     /// Bytes that the caller has room for.
     output_length: u32,
-    subject: Subject,
-    notify: Notify,
+    subject: OutputRequest,
+    notify: CompletionTarget,
     /// Whether nobody waits for its outcome.
     detached: bool,
 }
 
 #[derive(Default)]
-struct State {
+struct PendingRequests {
     next: u64,
-    underway: FxHashMap<u64, Underway>,
-    done: FxHashMap<u64, Outcome>,
+    underway: FxHashMap<u64, PendingRequest>,
+    done: FxHashMap<u64, CompletedRequest>,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<PendingRequests>> = KernelCell::new(None);
 
-fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut PendingRequests) -> T) -> T {
     work(STATE.lock().get_or_insert_default())
 }
 
 /// Notes that an IRP carries a request of a file; returns the request's number.
-pub fn begin(irp: u64, output_length: u32, notify: Notify) -> Result<u64, Fault> {
-    let subject = Subject::of(irp, irp::next_location(irp)?)?;
+pub fn begin(irp: u64, output_length: u32, notify: CompletionTarget) -> Result<u64, Fault> {
+    let subject = OutputRequest::of(irp, irp::next_location(irp)?)?;
     Ok(with(|state| {
         state.next += 1;
         let id = state.next;
-        let underway = Underway {
+        let underway = PendingRequest {
             id,
             output_length,
             subject,
@@ -209,7 +209,7 @@ pub fn detach(id: u64) {
 }
 
 /// Takes the outcome of a request that has ended.
-pub fn take(id: u64) -> Option<Outcome> {
+pub fn take(id: u64) -> Option<CompletedRequest> {
     with(|state| state.done.remove(&id))
 }
 
@@ -235,7 +235,7 @@ pub fn key(id: u64) -> u64 {
 }
 
 /// Waits for the outcome of a request.
-pub fn wait_for(id: u64) -> Outcome {
+pub fn wait_for(id: u64) -> CompletedRequest {
     loop {
         if let Some(outcome) = take(id) {
             return outcome;
@@ -245,19 +245,19 @@ pub fn wait_for(id: u64) -> Outcome {
 }
 
 /// Finishes an IRP.
-type Finish = fn(u64, &Caller<'_>) -> Result<(), Stop>;
+type FinishIrp = fn(u64, &CallContext<'_>) -> Result<(), NoReturn>;
 
 /// Finishes an IRP of `PoRequestPowerIrp`.
-pub static FINISH_POWER_IRP: Hook<Finish> = Hook::new();
+pub static FINISH_POWER_IRP: Hook<FinishIrp> = Hook::new();
 
 /// Ends an IRP that has passed its last stack location.
-pub fn finish(irp: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn finish(irp: u64, owner: Option<IrpOwner>, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     match owner {
-        Some(Owner::File) => finish_file(irp, caller),
-        Some(Owner::Built | Owner::Asynchronous) => finish_built(irp, caller),
-        Some(Owner::Power) => (FINISH_POWER_IRP.get())(irp, caller),
-        Some(Owner::Associated) => finish_associated(irp, caller),
-        Some(Owner::Driver | Owner::Initialized) | None => {
+        Some(IrpOwner::File) => finish_file(irp, caller),
+        Some(IrpOwner::Built | IrpOwner::Asynchronous) => finish_built(irp, caller),
+        Some(IrpOwner::Power) => (FINISH_POWER_IRP.get())(irp, caller),
+        Some(IrpOwner::Associated) => finish_associated(irp, caller),
+        Some(IrpOwner::Driver | IrpOwner::Initialized) | None => {
             let what = format!(
                 "the IRP at {irp:#018x} of a driver completed to the end; its completion routine must return STATUS_MORE_PROCESSING_REQUIRED"
             );
@@ -267,10 +267,10 @@ pub fn finish(irp: u64, owner: Option<Owner>, caller: &Caller<'_>) -> Result<(),
     }
 }
 
-fn finish_file(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn finish_file(irp: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     let Some(underway) = with(|state| state.underway.remove(&irp.address())) else {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x44,
             [irp.address(), 0, 0, 0],
             format!("the IRP at {irp:#018x} was completed before"),
@@ -286,7 +286,7 @@ fn finish_file(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
         uninitialized_output::check(irp.address(), room, underway.subject, caller.address());
     let copied = checked.and_then(|()| transfer::copy_back(irp.address(), Some(room)));
     let told = copied.and_then(|(status, too_much)| {
-        let outcome = Outcome {
+        let outcome = CompletedRequest {
             status,
             information: irp.get(|irp| &irp.io_status.information)?,
             pending_returned: irp.get(|irp| &irp.pending_returned)? != 0,
@@ -318,7 +318,7 @@ fn finish_file(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// One part of a master IRP has ended: with the last one the master does.
-fn finish_associated(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn finish_associated(irp: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let master = DriverPtr::<Irp>::new(irp).get(|irp| &irp.system_buffer)?;
     transfer::release(irp, caller.address())?;
     irp::free(irp, caller.address())?;
@@ -338,7 +338,7 @@ fn finish_associated(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 /// `IoBuildAsynchronousFsdRequest` made: everything is freed, the status block is
 /// filled and the event set. An error that came back at once is the sender's from
 /// `IoCallDriver` alone: neither happens.
-fn finish_built(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn finish_built(irp: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     let (status, _) = transfer::copy_back(irp.address(), None)?;
     let information = irp.get(|irp| &irp.io_status.information)?;

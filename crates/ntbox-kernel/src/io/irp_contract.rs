@@ -10,12 +10,12 @@ use std::fmt;
 use nt_layout::{DeviceIoControlParameters, IoStackLocation, Irp};
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::modules;
 use rustc_hash::FxHashMap;
 
 use super::irp;
-use super::irp::{Owner, PENDING};
+use super::irp::{IrpOwner, PENDING};
 use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::major;
@@ -116,9 +116,9 @@ struct Dispatch {
     completion: Option<Completion>,
 }
 
-/// An IRP that a driver has kept.
+/// An IRP that a driver has marked pending.
 #[derive(Debug, Clone)]
-struct Kept {
+struct PendingIrp {
     request: Request,
     /// The dispatch routine that kept it.
     routine: u64,
@@ -130,12 +130,12 @@ struct Kept {
 struct Ledger {
     next: u64,
     dispatches: Vec<Dispatch>,
-    kept: FxHashMap<u64, Kept>,
+    kept: FxHashMap<u64, PendingIrp>,
     /// Who completed an IRP whose memory nobody has been given since.
     completed_by: FxHashMap<u64, u64>,
 }
 
-static LEDGER: Exclusive<Option<Ledger>> = Exclusive::new(None);
+static LEDGER: KernelCell<Option<Ledger>> = KernelCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut Ledger) -> T) -> T {
     work(LEDGER.lock().get_or_insert_default())
@@ -205,7 +205,7 @@ pub fn completed_by_text(irp: u64) -> String {
 
 /// The call of a dispatch routine.
 #[derive(Debug, Clone, Copy)]
-pub struct Called {
+pub struct DispatchCall {
     /// Its number.
     pub number: u64,
     /// The routine.
@@ -222,7 +222,7 @@ pub struct Called {
 
 /// A dispatch routine has returned: what it says must agree with what became of the
 /// IRP. Whether a rule was broken.
-pub fn returned(call: &Called, status: u32) -> bool {
+pub fn returned(call: &DispatchCall, status: u32) -> bool {
     let completion = with(|ledger| {
         let at = ledger
             .dispatches
@@ -236,8 +236,8 @@ pub fn returned(call: &Called, status: u32) -> bool {
     }
 }
 
-fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool {
-    let Called {
+fn check_completed(call: &DispatchCall, returned: u32, completion: Completion) -> bool {
+    let DispatchCall {
         routine, request, ..
     } = call;
     let is_pending = returned == PENDING;
@@ -270,7 +270,7 @@ fn check_completed(call: &Called, returned: u32, completion: Completion) -> bool
 }
 
 /// The IRP was marked pending and its dispatch routine says something else.
-fn not_returned(call: &Called, returned: u32) -> bool {
+fn not_returned(call: &DispatchCall, returned: u32) -> bool {
     let what = format!(
         "the dispatch routine for {} marked the IRP pending and returned {}",
         call.request,
@@ -281,7 +281,7 @@ fn not_returned(call: &Called, returned: u32) -> bool {
 }
 
 /// The IRP is not completed yet. If the driver still has it, it must have said so.
-fn check_kept(call: &Called, returned: u32) -> bool {
+fn check_kept(call: &DispatchCall, returned: u32) -> bool {
     let irp = call.irp;
     if irp::known(irp).is_none_or(|known| known.completed) {
         return false;
@@ -298,7 +298,7 @@ fn check_kept(call: &Called, returned: u32) -> bool {
     let Ok((current, control)) = fields() else {
         return false;
     };
-    let kept = Kept {
+    let kept = PendingIrp {
         request: call.request,
         routine: call.routine,
         device: ob::describe(call.device),
@@ -329,13 +329,17 @@ fn check_kept(call: &Called, returned: u32) -> bool {
 
 /// Requests of others that drivers still keep.
 pub fn leaks() -> Vec<Leak> {
-    let mut kept: Vec<(u64, Kept)> = with(|ledger| {
+    let mut kept: Vec<(u64, PendingIrp)> = with(|ledger| {
         let all = ledger.kept.iter();
         all.map(|(at, kept)| (*at, kept.clone())).collect()
     });
     kept.retain(|(irp, _)| {
         irp::known(*irp).is_some_and(|known| {
-            !known.completed && matches!(known.owner, Owner::File | Owner::Built | Owner::Power)
+            !known.completed
+                && matches!(
+                    known.owner,
+                    IrpOwner::File | IrpOwner::Built | IrpOwner::Power
+                )
         })
     });
     kept.sort_unstable_by_key(|(irp, _)| *irp);

@@ -4,7 +4,7 @@
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
 
 use super::{internal_completion, irp};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 
 exports! {
@@ -29,6 +29,6 @@ exports! {
     /// `IoSynchronousCallDriver`: sends an IRP whose next location is filled in, and
     /// waits until it has come back. It is the caller's again then.
     fn IoSynchronousCallDriver<call>(device: u64, irp: u64) -> u32 [max APC_LEVEL, undocumented] {
-        internal_completion::send_and_wait(device, irp, &Caller::of(call))
+        internal_completion::send_and_wait(device, irp, &CallContext::of(call))
     }
 }

@@ -6,7 +6,7 @@ use nt_layout::{DeviceIoControlParameters, FileObject, IoStackLocation, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::irp;
 use super::transfer::Method;
@@ -22,7 +22,7 @@ const PAGING_IO: u32 = 0x2;
 const SYNCHRONOUS_PAGING_IO: u32 = 0x40;
 
 /// The top-level IRP of each thread that has one.
-static TOP_LEVEL: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static TOP_LEVEL: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 /// The process that an IRP's thread belongs to.
 fn process(irp: u64) -> Result<Option<u64>, Fault> {

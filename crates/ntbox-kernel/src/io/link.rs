@@ -6,24 +6,24 @@ use std::collections::BTreeMap;
 use ntbox_api::rules;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::ob;
-use crate::ob::{Attributes, Inserted, Payload, Type};
+use crate::ob::{Attributes, NameInsertion, Payload, Type};
 
 /// Bytes of a symbolic link object.
 const SIZE: u64 = 0x28;
 /// `OBJ_PERMANENT | OBJ_CASE_INSENSITIVE`.
 const FLAGS: u32 = 0x50;
 
-/// A link that a driver has made: its name, and the call that made it.
+/// A link that a driver created: its name, and the call.
 #[derive(Debug, Clone)]
-pub struct Made {
+pub struct LinkRecord {
     /// Its name.
     pub name: String,
     /// Address that the call returns to.
@@ -31,7 +31,7 @@ pub struct Made {
 }
 
 /// The links that exist, by their objects.
-static MADE: Exclusive<BTreeMap<u64, Made>> = Exclusive::new(BTreeMap::new());
+static MADE: KernelCell<BTreeMap<u64, LinkRecord>> = KernelCell::new(BTreeMap::new());
 
 /// Links that drivers did not delete. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {
@@ -44,7 +44,7 @@ pub fn leaks() -> Vec<Leak> {
         .collect()
 }
 
-fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn create(link: u64, target: u64, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let name = UnicodeString::read(link)?.units()?;
     let target = UnicodeString::read(target)?;
     let payload = Payload::SymbolicLink {
@@ -52,7 +52,7 @@ fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
         capacity: target.maximum_length,
     };
     let object = ob::create(Type::SymbolicLink, SIZE, payload)?;
-    let made = Made {
+    let made = LinkRecord {
         name: String::from_utf16_lossy(&name),
         caller: caller.address(),
     };
@@ -61,18 +61,18 @@ fn create(link: u64, target: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     // The name keeps the object.
     ob::dereference(object, caller);
     match inserted? {
-        Inserted::New => {
+        NameInsertion::New => {
             MADE.lock().insert(object, made);
             Ok(())
         }
-        Inserted::Existing(existing) => {
+        NameInsertion::Existing(existing) => {
             ob::dereference(existing, caller);
             Err(nt_status::STATUS_OBJECT_NAME_COLLISION.into())
         }
     }
 }
 
-fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn delete(link: u64, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let name = UnicodeString::read(link)?.units()?;
     let found = ob::lookup_path(&name, Some(Type::SymbolicLink))?;
     let is_link = found.kind == Type::SymbolicLink && found.rest.is_empty();
@@ -91,17 +91,17 @@ fn delete(link: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
 exports! {
     /// `IoCreateSymbolicLink`.
     fn IoCreateSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(create(link, target, &Caller::of(call)))
+        error::status(create(link, target, &CallContext::of(call)))
     }
 
     /// `IoCreateUnprotectedSymbolicLink`: the same; everyone is allowed everything
     /// here.
     fn IoCreateUnprotectedSymbolicLink<call>(link: u64, target: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(create(link, target, &Caller::of(call)))
+        error::status(create(link, target, &CallContext::of(call)))
     }
 
     /// `IoDeleteSymbolicLink`.
     fn IoDeleteSymbolicLink<call>(link: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
-        error::status(delete(link, &Caller::of(call)))
+        error::status(delete(link, &CallContext::of(call)))
     }
 }

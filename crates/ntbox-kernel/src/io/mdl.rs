@@ -2,7 +2,7 @@
 
 use nt_layout::{Irp, Mdl};
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::memory_map::{PAGE_SHIFT, PAGE_SIZE, pages_spanned};
 
@@ -111,8 +111,8 @@ fn frames(mdl: DriverPtr<Mdl>) -> DriverPtr<u64> {
 const TARGET_MDL_TOO_SMALL: u32 = 0x40;
 
 /// The stop of `IoBuildPartialMdl` for a range that does not fit.
-fn target_too_large(source: u64, base: u64, length: u32) -> Stop {
-    Stop::bug_check(
+fn target_too_large(source: u64, base: u64, length: u32) -> NoReturn {
+    NoReturn::bug_check(
         TARGET_MDL_TOO_SMALL,
         [source, base, u64::from(length), 0],
         format!(
@@ -123,7 +123,7 @@ fn target_too_large(source: u64, base: u64, length: u32) -> Stop {
 }
 
 /// Makes an MDL that of an IRP, or appends it to the IRP's chain.
-fn attach(irp: u64, list: u64, secondary: bool) -> Result<(), Stop> {
+fn attach(irp: u64, list: u64, secondary: bool) -> Result<(), NoReturn> {
     let mut link = DriverPtr::<Irp>::new(irp).at(|irp| &irp.mdl_address);
     if !secondary {
         return Ok(link.write(list)?);
@@ -135,7 +135,7 @@ fn attach(irp: u64, list: u64, secondary: bool) -> Result<(), Stop> {
         }
         link = DriverPtr::<Mdl>::new(next).at(|mdl| &mdl.next);
     }
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         0x44,
         [irp, 0, 0, 0],
         "the MDL chain of an IRP has no end",

@@ -4,7 +4,7 @@ use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::{driver_mem, gate};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::ke::object;
@@ -21,7 +21,7 @@ const SIZE: u64 = 0x18;
 
 /// Makes an event, signaled, or opens the one that there is; gives its address. An
 /// event without a name is always a new one.
-fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64, Refusal> {
+fn create(name: u64, handle: u64, kind: Kind, caller: &CallContext<'_>) -> Result<u64, Refusal> {
     let name = match name {
         0 => None,
         name => Some(UnicodeString::read(name)?.units()?),
@@ -41,7 +41,7 @@ fn create(name: u64, handle: u64, kind: Kind, caller: &Caller<'_>) -> Result<u64
 }
 
 /// The event, or NULL if there is none.
-fn or_null(result: Result<u64, Refusal>) -> gate::Return {
+fn or_null(result: Result<u64, Refusal>) -> gate::ExportResult {
     match result {
         Ok(event) => Ok(event),
         Err(Refusal::Status(_)) => Ok(0),
@@ -52,12 +52,12 @@ fn or_null(result: Result<u64, Refusal>) -> gate::Return {
 exports! {
     /// `IoCreateSynchronizationEvent`: NULL on failure.
     fn IoCreateSynchronizationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
-        or_null(create(name, handle, Kind::SynchronizationEvent, &Caller::of(call)))
+        or_null(create(name, handle, Kind::SynchronizationEvent, &CallContext::of(call)))
     }
 
     /// `IoCreateNotificationEvent`: NULL on failure.
     fn IoCreateNotificationEvent<call>(name: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, wdm] fails 0 {
-        or_null(create(name, handle, Kind::NotificationEvent, &Caller::of(call)))
+        or_null(create(name, handle, Kind::NotificationEvent, &CallContext::of(call)))
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
         assert!(event != 0 && other != 0 && event != other && first != second);
         assert_eq!(object::state(event), Ok(1));
         for handle in [first, second] {
-            assert_eq!(handles::close_for(handle, &Caller::kernel(0)), 0);
+            assert_eq!(handles::close_for(handle, &CallContext::kernel(0)), 0);
         }
     }
 }

@@ -9,14 +9,14 @@ use nt_layout::FileObject;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
-use super::file::{Operation, Sender, Sent};
-use super::irp_completion::{Apc, Notify};
+use super::file::{Operation, Requestor, SendResult};
+use super::irp_completion::{Apc, CompletionTarget};
 use super::transfer::Buffers;
 use super::write_status_block;
 use super::{file, irp_completion};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -41,8 +41,8 @@ const END_OF_FILE: u64 = u64::MAX;
 /// `FILE_USE_FILE_POINTER_POSITION`, as a byte offset.
 const USE_FILE_POINTER: u64 = 0xffff_ffff_ffff_fffe;
 
-/// What all of these have in common: the first five arguments.
-pub struct Common {
+/// The first five arguments, which all of these have.
+pub struct IoArguments {
     /// Handle of the file.
     pub file: u64,
     /// Handle of an event; 0 for none.
@@ -55,7 +55,7 @@ pub struct Common {
     pub mode: Mode,
 }
 
-impl Common {
+impl IoArguments {
     /// The first five arguments of a call.
     fn of(call: &Call<'_>, mode: Mode) -> Result<Self, Refusal> {
         let common = Self {
@@ -88,14 +88,18 @@ impl Common {
     ///
     /// # Errors
     /// One of the handles is none of its kind, or has not the right.
-    pub fn begin(&self, access: u32, caller: &Caller<'_>) -> Result<(Entry, Notify), Refusal> {
+    pub fn begin(
+        &self,
+        access: u32,
+        caller: &CallContext<'_>,
+    ) -> Result<(Entry, CompletionTarget), Refusal> {
         let user = self.mode.is_user();
         let file = ob::by_handle(self.file, 0, Some(Type::File), user)?;
         // One of the rights is enough.
         if user && access != 0 && file.access & access == 0 {
             return Err(nt_status::STATUS_ACCESS_DENIED.into());
         }
-        let mut notify = Notify {
+        let mut notify = CompletionTarget {
             block: self.block,
             event: 0,
             file: 0,
@@ -126,10 +130,10 @@ impl Common {
     /// Why the caller does not go on.
     pub fn send(
         &self,
-        (file, notify): (Entry, Notify),
+        (file, notify): (Entry, CompletionTarget),
         operation: Operation,
         buffers: &Buffers,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
     ) -> Result<u32, Refusal> {
         let synchronous = is_synchronous(file.object)?;
         // The request's end gives its reference back, which may come before the
@@ -139,16 +143,16 @@ impl Common {
             ob::reference(file.object);
             acquire(file.object)?;
         }
-        let sender = Sender {
+        let sender = Requestor {
             user: self.mode.is_user(),
             access: file.access,
         };
         let sent = file::request(file.object, operation, buffers, sender, notify, caller);
         let status = match sent {
-            Ok(Sent::Done(outcome)) if outcome.pending_returned && !synchronous => {
+            Ok(SendResult::Done(outcome)) if outcome.pending_returned && !synchronous => {
                 Ok(nt_status::STATUS_PENDING)
             }
-            Ok(Sent::Done(outcome)) => {
+            Ok(SendResult::Done(outcome)) => {
                 // The end of a file is told in the block, too, as by a read that
                 // never needed a request.
                 if synchronous && outcome.status == nt_status::STATUS_END_OF_FILE {
@@ -156,8 +160,8 @@ impl Common {
                 }
                 Ok(outcome.status)
             }
-            Ok(Sent::Pending(id)) if synchronous => Ok(irp_completion::wait_for(id).status),
-            Ok(Sent::Pending(id)) => {
+            Ok(SendResult::Pending(id)) if synchronous => Ok(irp_completion::wait_for(id).status),
+            Ok(SendResult::Pending(id)) => {
                 irp_completion::detach(id);
                 Ok(nt_status::STATUS_PENDING)
             }
@@ -172,7 +176,7 @@ impl Common {
 
     /// A control request: arguments 5 to 9.
     fn control(&self, call: &Call<'_>, file_system: bool) -> Result<u32, Refusal> {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let code = low(call.argument(5)?);
         let buffers = Buffers {
             input: call.argument(6)?,
@@ -196,7 +200,7 @@ impl Common {
 
     /// A read or a write: arguments 5 to 8.
     fn transfer(&self, call: &Call<'_>, write: bool) -> Result<u32, Refusal> {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let (buffer, length) = (call.argument(5)?, low(call.argument(6)?));
         let (start, key) = (call.argument(7)?, call.argument(8)?);
         self.mode.probe_optional(start, 8, 8)?;
@@ -294,9 +298,9 @@ fn release(file: u64) -> Result<(), Fault> {
 pub fn serve(
     call: &Call<'_>,
     mode: Mode,
-    work: impl FnOnce(&Common) -> Result<u32, Refusal>,
-) -> Result<u32, Stop> {
-    mode.outcome(Common::of(call, mode).and_then(|common| work(&common)))
+    work: impl FnOnce(&IoArguments) -> Result<u32, Refusal>,
+) -> Result<u32, NoReturn> {
+    mode.outcome(IoArguments::of(call, mode).and_then(|common| work(&common)))
 }
 
 exports! {

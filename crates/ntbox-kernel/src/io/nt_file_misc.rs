@@ -6,14 +6,14 @@ use nt_layout::{FileObject, Irp};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
-use super::file::{Data, Opening, Operation, Other, Sender};
-use super::nt_file_io::{Common, low, serve};
+use super::file::{Data, FileRequest, OpenOptions, Operation, Requestor};
+use super::nt_file_io::{IoArguments, low, serve};
 use super::transfer::Buffers;
 use super::write_status_block;
 use super::{file, file_close, irp_completion};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -94,7 +94,7 @@ impl Listing {
         Ok(mode.probe(self.buffer, u64::from(self.length), alignment)?)
     }
 
-    fn send(&self, common: &Common, caller: &Caller<'_>) -> Result<u32, Refusal> {
+    fn send(&self, common: &IoArguments, caller: &CallContext<'_>) -> Result<u32, Refusal> {
         self.check(common.mode)?;
         // Captured, so that it stays what was checked.
         let pattern = match self.pattern {
@@ -108,7 +108,7 @@ impl Listing {
                 Some(capture(&string.units()?)?)
             }
         };
-        let operation = Operation::Other(Other {
+        let operation = Operation::Other(FileRequest {
             function: major::DIRECTORY_CONTROL,
             minor: QUERY_DIRECTORY,
             flags: self.flags,
@@ -146,8 +146,8 @@ fn capture(text: &[u16]) -> Result<Block, Refusal> {
 }
 
 /// Arguments 5 to 10 of `ZwQueryDirectoryFile`.
-fn query_directory(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
-    let caller = Caller::of(call);
+fn query_directory(call: &Call<'_>, mode: Mode) -> Result<u32, NoReturn> {
+    let caller = CallContext::of(call);
     serve(call, mode, |common| {
         let flag = |argument: usize, flag: u8| -> Result<u8, Refusal> {
             let set = call.argument(argument)? & 0xff != 0;
@@ -165,8 +165,8 @@ fn query_directory(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
 }
 
 /// Arguments 5 to 9 of `ZwQueryDirectoryFileEx`.
-fn query_directory_ex(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
-    let caller = Caller::of(call);
+fn query_directory_ex(call: &Call<'_>, mode: Mode) -> Result<u32, NoReturn> {
+    let caller = CallContext::of(call);
     serve(call, mode, |common| {
         // SL_RESTART_SCAN and SL_RETURN_SINGLE_ENTRY; the others ask for what only
         // other file systems tell apart.
@@ -191,11 +191,11 @@ struct Range {
 }
 
 fn lock(
-    common: &Common,
+    common: &IoArguments,
     range: Range,
     minor: u8,
     flags: u8,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
     common.mode.probe(range.start, 8, 8)?;
     common.mode.probe(range.length, 8, 8)?;
@@ -203,7 +203,7 @@ fn lock(
     let length = driver_mem::read_u64(range.length)?;
     let captured = Block::new(8)?;
     driver_mem::write_u64(captured.0, length)?;
-    let operation = Operation::Other(Other {
+    let operation = Operation::Other(FileRequest {
         function: major::LOCK_CONTROL,
         minor,
         flags,
@@ -215,8 +215,8 @@ fn lock(
 }
 
 /// Arguments 5 to 9 of `ZwLockFile`.
-fn lock_file(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
-    let caller = Caller::of(call);
+fn lock_file(call: &Call<'_>, mode: Mode) -> Result<u32, NoReturn> {
+    let caller = CallContext::of(call);
     serve(call, mode, |common| {
         let range = Range {
             start: call.argument(5)?,
@@ -232,10 +232,10 @@ fn lock_file(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
 }
 
 /// The arguments of `ZwUnlockFile`.
-fn unlock_file(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
-    let caller = Caller::of(call);
+fn unlock_file(call: &Call<'_>, mode: Mode) -> Result<u32, NoReturn> {
+    let caller = CallContext::of(call);
     let work = || -> Result<u32, Refusal> {
-        let common = Common::simple(call.argument(0)?, call.argument(1)?, mode)?;
+        let common = IoArguments::simple(call.argument(0)?, call.argument(1)?, mode)?;
         let range = Range {
             start: call.argument(2)?,
             length: call.argument(3)?,
@@ -246,12 +246,12 @@ fn unlock_file(call: &Call<'_>, mode: Mode) -> Result<u32, Stop> {
     mode.outcome(work())
 }
 
-fn flush(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn flush(file: u64, block: u64, mode: Mode, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let work = || -> Result<u32, Refusal> {
-        let common = Common::simple(file, block, mode)?;
-        let operation = Operation::Other(Other {
+        let common = IoArguments::simple(file, block, mode)?;
+        let operation = Operation::Other(FileRequest {
             function: major::FLUSH_BUFFERS,
-            ..Other::default()
+            ..FileRequest::default()
         });
         let begun = common.begin(WRITE_OR_APPEND, caller)?;
         common.send(begun, operation, &Buffers::default(), caller)
@@ -260,11 +260,16 @@ fn flush(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, 
 }
 
 /// Cancels what the current thread has asked of a file, and waits for its end.
-fn cancel_all(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn cancel_all(
+    file: u64,
+    block: u64,
+    mode: Mode,
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let work = || -> Result<u32, Refusal> {
-        let common = Common::simple(file, block, mode)?;
+        let common = IoArguments::simple(file, block, mode)?;
         let (entry, notify) = common.begin(0, caller)?;
-        let cancel = || -> Result<(), Stop> {
+        let cancel = || -> Result<(), NoReturn> {
             for irp in irp_completion::underway_of(thread_table::current_thread()) {
                 let of = DriverPtr::<Irp>::new(irp).get(|irp| &irp.original_file_object)?;
                 if of == entry.object {
@@ -283,16 +288,16 @@ fn cancel_all(file: u64, block: u64, mode: Mode, caller: &Caller<'_>) -> Result<
     mode.outcome(work())
 }
 
-/// A file that is open for one question.
-struct Opened(u64);
+/// A file that is opened for one query.
+struct OpenedFile(u64);
 
-impl Opened {
+impl OpenedFile {
     fn new(
         attributes: u64,
         access: u32,
         options: u32,
         mode: Mode,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
     ) -> Result<Self, Refusal> {
         let attributes = Attributes::require(attributes)?;
         let found = ob::lookup(&attributes, None)?;
@@ -306,13 +311,13 @@ impl Opened {
                 }
                 _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH.into()),
             };
-            let opening = Opening {
+            let opening = OpenOptions {
                 access,
                 share: 7,
                 options,
                 user: mode.is_user(),
                 related,
-                ..Opening::default()
+                ..OpenOptions::default()
             };
             let (object, _) = file::open(device, &found.rest, opening, caller)??;
             Ok(Self(object))
@@ -323,7 +328,7 @@ impl Opened {
     }
 
     /// Closes it, as its handle would be.
-    fn close(self, caller: &Caller<'_>) {
+    fn close(self, caller: &CallContext<'_>) {
         file_close::handle_closed(&file_close::no_handle(self.0), caller);
         ob::dereference(self.0, caller);
     }
@@ -333,15 +338,15 @@ fn full_attributes(
     attributes: u64,
     information: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
     mode.probe(information, u64::from(NETWORK_OPEN_SIZE), 8)?;
-    let opened = Opened::new(attributes, READ_ATTRIBUTES, OPEN, mode, caller)?;
-    let operation = Operation::Other(Other {
+    let opened = OpenedFile::new(attributes, READ_ATTRIBUTES, OPEN, mode, caller)?;
+    let operation = Operation::Other(FileRequest {
         function: major::QUERY_INFORMATION,
         parameters: [u64::from(NETWORK_OPEN_SIZE), NETWORK_OPEN, 0, 0],
         data: Data::Out,
-        ..Other::default()
+        ..FileRequest::default()
     });
     let buffers = Buffers {
         output: information,
@@ -353,20 +358,20 @@ fn full_attributes(
         opened.0,
         operation,
         &buffers,
-        Sender { user, access: 0 },
-        irp_completion::Notify::default(),
+        Requestor { user, access: 0 },
+        irp_completion::CompletionTarget::default(),
         caller,
     );
     let status = sent.map(|sent| match sent {
-        file::Sent::Done(outcome) => outcome.status,
-        file::Sent::Pending(id) => irp_completion::wait_for(id).status,
+        file::SendResult::Done(outcome) => outcome.status,
+        file::SendResult::Pending(id) => irp_completion::wait_for(id).status,
     });
     opened.close(caller);
     Ok(status?)
 }
 
-fn delete(attributes: u64, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
-    let opened = Opened::new(attributes, DELETE, OPEN_TO_DELETE, mode, caller)?;
+fn delete(attributes: u64, mode: Mode, caller: &CallContext<'_>) -> Result<u32, Refusal> {
+    let opened = OpenedFile::new(attributes, DELETE, OPEN_TO_DELETE, mode, caller)?;
     opened.close(caller);
     Ok(nt_status::STATUS_SUCCESS)
 }
@@ -416,22 +421,22 @@ exports! {
 
     /// `ZwFlushBuffersFile`.
     fn ZwFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        flush(file, block, Mode::Kernel, &Caller::of(call))
+        flush(file, block, Mode::Kernel, &CallContext::of(call))
     }
 
     /// `NtFlushBuffersFile`.
     fn NtFlushBuffersFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        flush(file, block, Mode::previous(), &Caller::of(call))
+        flush(file, block, Mode::previous(), &CallContext::of(call))
     }
 
     /// `ZwCancelIoFile`: the requests of the current thread.
     fn ZwCancelIoFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
-        cancel_all(file, block, Mode::Kernel, &Caller::of(call))
+        cancel_all(file, block, Mode::Kernel, &CallContext::of(call))
     }
 
     /// `NtCancelIoFile`.
     fn NtCancelIoFile<call>(file: u64, block: u64) -> u32 [max PASSIVE_LEVEL, undocumented] {
-        cancel_all(file, block, Mode::previous(), &Caller::of(call))
+        cancel_all(file, block, Mode::previous(), &CallContext::of(call))
     }
 
     /// `ZwQueryFullAttributesFile`.
@@ -439,18 +444,18 @@ exports! {
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::Kernel;
-        mode.outcome(full_attributes(attributes, information, mode, &Caller::of(call)))
+        mode.outcome(full_attributes(attributes, information, mode, &CallContext::of(call)))
     }
 
     /// `ZwDeleteFile`.
     fn ZwDeleteFile<call>(attributes: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::Kernel;
-        mode.outcome(delete(attributes, mode, &Caller::of(call)))
+        mode.outcome(delete(attributes, mode, &CallContext::of(call)))
     }
 
     /// `NtDeleteFile`.
     fn NtDeleteFile<call>(attributes: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
-        mode.outcome(delete(attributes, mode, &Caller::of(call)))
+        mode.outcome(delete(attributes, mode, &CallContext::of(call)))
     }
 }

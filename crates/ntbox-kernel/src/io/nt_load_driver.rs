@@ -6,7 +6,7 @@ use ntbox_api::rules;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -21,17 +21,17 @@ use crate::ob::{Attributes, Type};
 exports! {
     /// `ZwLoadDriver`: what is loaded is not loaded again, and nothing else can be.
     fn ZwLoadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(load(service, &Caller::of(call)))
+        error::status(load(service, &CallContext::of(call)))
     }
 
     /// `ZwUnloadDriver`: a driver without DriverUnload cannot be unloaded.
     fn ZwUnloadDriver<call>(service: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(unload(service, &Caller::of(call)))
+        error::status(unload(service, &CallContext::of(call)))
     }
 }
 
 /// The name of a service whose key there is, and its driver object, if it is loaded.
-fn service_at(path: u64, caller: &Caller<'_>) -> Result<(Vec<u16>, Option<u64>), Refusal> {
+fn service_at(path: u64, caller: &CallContext<'_>) -> Result<(Vec<u16>, Option<u64>), Refusal> {
     let units = UnicodeString::read(path)?.units()?;
     let attributes = Attributes::named(units.clone(), CASE_INSENSITIVE);
     nt_key::existing(&attributes, caller)?;
@@ -50,7 +50,7 @@ fn service_at(path: u64, caller: &Caller<'_>) -> Result<(Vec<u16>, Option<u64>),
     Ok((name, found))
 }
 
-fn load(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn load(path: u64, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let (name, loaded) = service_at(path, caller)?;
     if loaded.is_some() {
         return Err(nt_status::STATUS_IMAGE_ALREADY_LOADED.into());
@@ -62,7 +62,7 @@ fn load(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
     Err(nt_status::STATUS_NOT_SUPPORTED.into())
 }
 
-fn unload(path: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn unload(path: u64, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let (name, loaded) = service_at(path, caller)?;
     let object = loaded.ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?;
     if DriverPtr::<DriverObject>::new(object).get(|driver| &driver.driver_unload)? == 0 {

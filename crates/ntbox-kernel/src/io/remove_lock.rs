@@ -10,16 +10,16 @@ use nt_layout::{IoRemoveLockCommonBlock, IoRemoveLockDbg, Kevent};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::base::{clock, diag};
 use crate::ke::object::Kind;
-use crate::ke::wait::Patience;
+use crate::ke::wait::Timeout;
 use crate::ke::{object, wait};
 
 /// Bytes of an `IO_REMOVE_LOCK` without debugging.
@@ -38,7 +38,7 @@ struct Holder {
     caller: u64,
 }
 
-static HOLDERS: Exclusive<BTreeMap<u64, Vec<Holder>>> = Exclusive::new(BTreeMap::new());
+static HOLDERS: KernelCell<BTreeMap<u64, Vec<Holder>>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Vec<Holder>>) -> T) -> T {
     work(&mut HOLDERS.lock())
@@ -106,7 +106,7 @@ fn forget(lock: u64, tag: u64, function: &str, caller: u64) {
     }
 }
 
-fn release(lock: u64, tag: u64, caller: u64) -> Result<(), Stop> {
+fn release(lock: u64, tag: u64, caller: u64) -> Result<(), NoReturn> {
     forget(lock, tag, "IoReleaseRemoveLockEx", caller);
     if add(lock, -1)? == 0 {
         signal(lock)?;
@@ -177,7 +177,7 @@ exports! {
         // The caller's own use, and the one that the lock began with.
         add(lock.address(), -1)?;
         if add(lock.address(), -1)? > 0 {
-            wait::wait(vec![lock.at(|lock| &lock.remove_event).address()], false, Patience::Forever)?;
+            wait::wait(vec![lock.at(|lock| &lock.remove_event).address()], false, Timeout::Forever)?;
         }
         Ok(())
     }

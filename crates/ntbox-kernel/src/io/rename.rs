@@ -5,10 +5,10 @@
 use nt_layout::{DeviceObject, FileObject, FileRenameInformation};
 use ntbox_host::driver_mem::UnicodeString;
 
-use super::file::Opening;
+use super::file::OpenOptions;
 use super::information_class::Direction;
 use super::{file, file_close};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::error::Refusal;
 use crate::base::io_layout::stack::special;
@@ -32,7 +32,7 @@ pub struct Target {
 
 impl Target {
     /// Closes it, as its handle would be.
-    pub fn close(self, caller: &Caller<'_>) {
+    pub fn close(self, caller: &CallContext<'_>) {
         file_close::handle_closed(&file_close::no_handle(self.object), caller);
         ob::dereference(self.object, caller);
     }
@@ -48,7 +48,7 @@ pub fn open_target(
     direction: Direction,
     class: u32,
     buffer: u64,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<Option<Target>, Refusal> {
     if direction != Direction::Set || !CLASSES.contains(&class) {
         return Ok(None);
@@ -83,7 +83,7 @@ fn open(
     found: u64,
     kind: Type,
     rest: &[u16],
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<Target, Refusal> {
     let (device, related) = match kind {
         Type::Device => (found, 0),
@@ -97,13 +97,13 @@ fn open(
     if device != own || DriverPtr::<DeviceObject>::new(device).get(|device| &device.vpb)? == 0 {
         return Err(nt_status::STATUS_NOT_SAME_DEVICE.into());
     }
-    let opening = Opening {
+    let opening = OpenOptions {
         access: ADD_FILE,
         share: 7,
         options: OPEN,
         related,
         flags: special::OPEN_TARGET_DIRECTORY,
-        ..Opening::default()
+        ..OpenOptions::default()
     };
     let (object, _) = file::open(device, rest, opening, caller)??;
     Ok(Target { object })

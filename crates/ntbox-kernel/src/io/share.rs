@@ -20,9 +20,9 @@ const DELETE: u32 = 0x1_0000;
 const WORDS: usize = 7;
 
 /// A `SHARE_ACCESS`.
-type Share = [u32; WORDS];
+type ShareAccess = [u32; WORDS];
 
-fn read(at: u64) -> Result<Share, Fault> {
+fn read(at: u64) -> Result<ShareAccess, Fault> {
     let mut share = [0; WORDS];
     for (n, word) in share.iter_mut().enumerate() {
         *word = driver_mem::read_u32(at.wrapping_add(4 * n as u64))?;
@@ -30,7 +30,7 @@ fn read(at: u64) -> Result<Share, Fault> {
     Ok(share)
 }
 
-fn write(at: u64, share: Share) -> Result<(), Fault> {
+fn write(at: u64, share: ShareAccess) -> Result<(), Fault> {
     for (n, word) in share.into_iter().enumerate() {
         driver_mem::write_u32(at.wrapping_add(4 * n as u64), word)?;
     }
@@ -39,7 +39,7 @@ fn write(at: u64, share: Share) -> Result<(), Fault> {
 
 /// What one open adds to each word; nothing at all if it neither reads, writes
 /// nor deletes.
-fn of_file(object: u64) -> Result<Share, Fault> {
+fn of_file(object: u64) -> Result<ShareAccess, Fault> {
     // ReadAccess to SharedDelete.
     let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.read_access);
     let mut own = [1; WORDS];
@@ -75,7 +75,7 @@ fn forced(access: u32, may_write: u64) -> Result<u32, Fault> {
 }
 
 /// Whether one more open agrees with those that there are.
-fn agrees(own: &Share, others: &Share) -> bool {
+fn agrees(own: &ShareAccess, others: &ShareAccess) -> bool {
     let opens = others[0];
     (1..4).all(|n| {
         let wanted = own[n] == 0 || others[n + 3] >= opens;
@@ -84,7 +84,7 @@ fn agrees(own: &Share, others: &Share) -> bool {
     })
 }
 
-fn combine(at: u64, own: Share, change: fn(u32, u32) -> u32) -> Result<(), Fault> {
+fn combine(at: u64, own: ShareAccess, change: fn(u32, u32) -> u32) -> Result<(), Fault> {
     let mut share = read(at)?;
     for (word, own) in share.iter_mut().zip(own) {
         *word = change(*word, own);

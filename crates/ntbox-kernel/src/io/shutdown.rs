@@ -6,10 +6,10 @@ use nt_layout::DeviceObject;
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::{device as devices, file};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::device::flag as device_flag;
@@ -22,23 +22,23 @@ use crate::ob;
 /// driver of the call that registered it: those of the first round, those of the
 /// last chance.
 #[derive(Debug, Default)]
-struct Registered {
+struct ShutdownRegistration {
     first: Vec<(u64, u64)>,
     last: Vec<(u64, u64)>,
 }
 
-static REGISTERED: Exclusive<Registered> = Exclusive::new(Registered {
+static REGISTERED: KernelCell<ShutdownRegistration> = KernelCell::new(ShutdownRegistration {
     first: Vec::new(),
     last: Vec::new(),
 });
 
-fn with<T>(work: impl FnOnce(&mut Registered) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut ShutdownRegistration) -> T) -> T {
     work(&mut REGISTERED.lock())
 }
 
 fn register(
     device: u64,
-    list: fn(&mut Registered) -> &mut Vec<(u64, u64)>,
+    list: fn(&mut ShutdownRegistration) -> &mut Vec<(u64, u64)>,
     caller: u64,
 ) -> Result<u32, Fault> {
     let device = DriverPtr::<DeviceObject>::new(device);
@@ -50,7 +50,7 @@ fn register(
 }
 
 /// Takes a device out of both lists.
-pub fn unregister(device: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+pub fn unregister(device: u64, caller: &CallContext<'_>) -> Result<(), Fault> {
     let device = DriverPtr::<DeviceObject>::new(device);
     let entries = with(|registered| {
         let before = registered.first.len() + registered.last.len();
@@ -74,7 +74,7 @@ pub fn unregister(device: u64, caller: &Caller<'_>) -> Result<(), Fault> {
 
 /// A device is deleted: its registration, which the driver should have taken back,
 /// goes with it.
-pub fn forget(device: u64, caller: &Caller<'_>) -> Result<(), Fault> {
+pub fn forget(device: u64, caller: &CallContext<'_>) -> Result<(), Fault> {
     let registered = with(|registered| {
         let mut all = registered.first.iter().chain(&registered.last);
         all.find(|(other, _)| *other == device).map(|(_, by)| *by)
@@ -113,7 +113,7 @@ pub fn leaks() -> Vec<Leak> {
 /// registered.
 pub fn shut_down() -> bool {
     let stack = thread_table::current().map_or(0, |thread| thread.stack.1);
-    let caller = Caller::kernel(stack);
+    let caller = CallContext::kernel(stack);
     let mut any = false;
     while let Some((device, _)) =
         with(|registered| registered.first.pop().or_else(|| registered.last.pop()))
@@ -143,6 +143,6 @@ exports! {
 
     /// `IoUnregisterShutdownNotification`.
     fn IoUnregisterShutdownNotification<call>(device: u64) -> () [max PASSIVE_LEVEL, wdm] {
-        Ok(unregister(device, &Caller::of(call))?)
+        Ok(unregister(device, &CallContext::of(call))?)
     }
 }

@@ -8,21 +8,21 @@ use std::collections::{BTreeMap, VecDeque};
 
 use nt_layout::{DeviceObject, DriverObject, Irp};
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::{cpu, driver_mem};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::ke::{device_queue, irp_cancel_lock};
 
-/// What is to be done once `StartIo` has returned.
+/// What to do after `StartIo` has returned.
 #[derive(Debug, Clone, Copy)]
-enum Due {
+enum NextAction {
     /// Call it with this IRP.
     Packet(u64),
     /// Take the next one from the queue.
@@ -35,10 +35,10 @@ struct Attributes {
     deferred: bool,
     non_cancelable: bool,
     inside: bool,
-    due: VecDeque<Due>,
+    due: VecDeque<NextAction>,
 }
 
-static DEVICES: Exclusive<BTreeMap<u64, Attributes>> = Exclusive::new(BTreeMap::new());
+static DEVICES: KernelCell<BTreeMap<u64, Attributes>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(device: u64, work: impl FnOnce(&mut Attributes) -> T) -> T {
     let mut devices = DEVICES.lock();
@@ -51,7 +51,7 @@ pub fn forget(device: u64) {
 }
 
 /// Puts off what is due if `StartIo` must not be entered now.
-fn put_off(device: u64, due: Due) -> bool {
+fn put_off(device: u64, due: NextAction) -> bool {
     with(device, |attributes| {
         let later = attributes.deferred && attributes.inside;
         if later {
@@ -62,8 +62,8 @@ fn put_off(device: u64, due: Due) -> bool {
 }
 
 /// Calls `StartIo`, and again with what became due meanwhile.
-fn call_start_io(device: u64, irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
-    if put_off(device, Due::Packet(irp)) {
+fn call_start_io(device: u64, irp: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
+    if put_off(device, NextAction::Packet(irp)) {
         return Ok(());
     }
     let owner = DriverPtr::<DeviceObject>::new(device).get(|device| &device.driver_object)?;
@@ -78,8 +78,8 @@ fn call_start_io(device: u64, irp: u64, caller: &Caller<'_>) -> Result<(), Stop>
     }
     while let Some(due) = with(device, |attributes| attributes.due.pop_front()) {
         let irp = match due {
-            Due::Packet(irp) => Some(irp),
-            Due::Next { cancelable, key } => take_next(device, cancelable, key, caller)?,
+            NextAction::Packet(irp) => Some(irp),
+            NextAction::Next { cancelable, key } => take_next(device, cancelable, key, caller)?,
         };
         if let Some(irp) = irp {
             caller.call(start_io, &[device, irp]);
@@ -94,8 +94,8 @@ fn start_packet(
     irp: u64,
     key: Option<u32>,
     cancel_routine: u64,
-    caller: &Caller<'_>,
-) -> Result<(), Stop> {
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     let device = DriverPtr::<DeviceObject>::new(device);
     let before = cpu::set_irql(DISPATCH_LEVEL);
@@ -139,8 +139,8 @@ fn take_next(
     device: u64,
     cancelable: bool,
     key: Option<u32>,
-    caller: &Caller<'_>,
-) -> Result<Option<u64>, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<Option<u64>, NoReturn> {
     let device = DriverPtr::<DeviceObject>::new(device);
     let mut irql = DISPATCH_LEVEL;
     if cancelable {
@@ -169,13 +169,13 @@ fn start_next(
     cancelable: bool,
     key: Option<u32>,
     function: &str,
-    caller: &Caller<'_>,
-) -> Result<(), Stop> {
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     if cpu::irql() < DISPATCH_LEVEL {
         let what = format!("{function} called at IRQL {}, must be 2", cpu::irql());
         diag::violation(rules::IRQL_TOO_LOW, what, caller.address());
     }
-    if put_off(device, Due::Next { cancelable, key }) {
+    if put_off(device, NextAction::Next { cancelable, key }) {
         return Ok(());
     }
     match take_next(device, cancelable, key, caller)? {
@@ -188,17 +188,17 @@ exports! {
     /// `IoStartPacket`.
     fn IoStartPacket<call>(device: u64, irp: u64, key: u64, cancel_routine: u64) -> () [max DISPATCH_LEVEL, wdm] {
         let key = if key == 0 { None } else { Some(driver_mem::read_u32(key)?) };
-        start_packet(device, irp, key, cancel_routine, &Caller::of(call))
+        start_packet(device, irp, key, cancel_routine, &CallContext::of(call))
     }
 
     /// `IoStartNextPacket`.
     fn IoStartNextPacket<call>(device: u64, cancelable: bool) -> () [max DISPATCH_LEVEL, wdm] {
-        start_next(device, cancelable, None, "IoStartNextPacket", &Caller::of(call))
+        start_next(device, cancelable, None, "IoStartNextPacket", &CallContext::of(call))
     }
 
     /// `IoStartNextPacketByKey`.
     fn IoStartNextPacketByKey<call>(device: u64, cancelable: bool, key: u32) -> () [max DISPATCH_LEVEL, wdm] {
-        start_next(device, cancelable, Some(key), "IoStartNextPacketByKey", &Caller::of(call))
+        start_next(device, cancelable, Some(key), "IoStartNextPacketByKey", &CallContext::of(call))
     }
 
     /// `IoSetStartIoAttributes`.

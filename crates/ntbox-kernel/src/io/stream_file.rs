@@ -4,11 +4,11 @@
 use nt_layout::{DeviceObject, FileObject};
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Return, Stop};
+use ntbox_host::gate::{ExportResult, NoReturn};
 
-use super::file::Opening;
+use super::file::OpenOptions;
 use super::{device as devices, file, file_close};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::file::flag as file_flag;
@@ -22,12 +22,12 @@ struct Base {
 }
 
 /// Makes the object; `None` without memory.
-fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
+fn make(base: Base, caller: &CallContext<'_>) -> Result<Option<u64>, NoReturn> {
     let device = match base.file {
         0 => base.device,
         file => DriverPtr::<FileObject>::new(file).get(|file| &file.device_object)?,
     };
-    let Some(object) = file::new_file(device, &[], Opening::default())? else {
+    let Some(object) = file::new_file(device, &[], OpenOptions::default())? else {
         return Ok(None);
     };
     let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.flags);
@@ -41,7 +41,7 @@ fn make(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
 }
 
 /// Makes one and says that its last handle is closed, without there having been one.
-fn cleaned_up(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
+fn cleaned_up(base: Base, caller: &CallContext<'_>) -> Result<Option<u64>, NoReturn> {
     let made = make(base, caller)?;
     if let Some(object) = made {
         let flags = DriverPtr::<FileObject>::new(object).at(|file| &file.flags);
@@ -52,7 +52,11 @@ fn cleaned_up(base: Base, caller: &Caller<'_>) -> Result<Option<u64>, Stop> {
 }
 
 /// Makes one, with a kernel handle if somebody wants that.
-fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u64, u32>, Stop> {
+fn with_handle(
+    base: Base,
+    handle: u64,
+    caller: &CallContext<'_>,
+) -> Result<Result<u64, u32>, NoReturn> {
     /// `OBJ_KERNEL_HANDLE`, and `FILE_READ_DATA`.
     const KERNEL_HANDLE: u32 = 0x200;
     const READ_DATA: u32 = 1;
@@ -77,25 +81,25 @@ fn with_handle(base: Base, handle: u64, caller: &Caller<'_>) -> Result<Result<u6
     }
 }
 
-fn or_raise(made: Option<u64>) -> Return {
-    made.ok_or_else(|| Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+fn or_raise(made: Option<u64>) -> ExportResult {
+    made.ok_or_else(|| NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }
 
 exports! {
     /// `IoCreateStreamFileObject`: its driver is told of a cleanup at once.
     fn IoCreateStreamFileObject<call>(file: u64, device: u64) -> u64 [max PASSIVE_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        or_raise(cleaned_up(Base { file, device }, &Caller::of(call))?)
+        or_raise(cleaned_up(Base { file, device }, &CallContext::of(call))?)
     }
 
     /// `IoCreateStreamFileObjectLite`: without a cleanup.
     fn IoCreateStreamFileObjectLite<call>(file: u64, device: u64) -> u64 [max APC_LEVEL, ntifs] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        or_raise(make(Base { file, device }, &Caller::of(call))?)
+        or_raise(make(Base { file, device }, &CallContext::of(call))?)
     }
 
     /// `IoCreateStreamFileObjectEx`: with a handle, if there is a place for it.
     fn IoCreateStreamFileObjectEx<call>(file: u64, device: u64, handle: u64) -> u64 [max PASSIVE_LEVEL, ntifs]
         raises nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        with_handle(Base { file, device }, handle, &Caller::of(call))?.map_err(Stop::raise)
+        with_handle(Base { file, device }, handle, &CallContext::of(call))?.map_err(NoReturn::raise)
     }
 }

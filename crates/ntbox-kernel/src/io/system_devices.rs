@@ -6,12 +6,12 @@ use nt_layout::{
     DeviceObject, DriverObject, FileObject, IoStackLocation, Irp, ReadWriteParameters,
 };
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
 
 use super::device::DeviceParams;
 use super::{device, irp};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout;
@@ -23,8 +23,8 @@ use crate::ob;
 use crate::ob::attributes::{CASE_INSENSITIVE, PERMANENT};
 use crate::ob::{Attributes, Payload, Type};
 
-/// A device and what belongs to it.
-struct OwnDevice {
+/// A device of the kernel and its objects.
+struct SystemDevice {
     driver: &'static str,
     dispatch: &'static str,
     device: &'static str,
@@ -34,15 +34,15 @@ struct OwnDevice {
 }
 
 /// The devices, `FILE_DEVICE_NULL` and `FILE_DEVICE_NAMED_PIPE`.
-const DEVICES: [OwnDevice; 2] = [
-    OwnDevice {
+const DEVICES: [SystemDevice; 2] = [
+    SystemDevice {
         driver: r"\Driver\Null",
         dispatch: "IopNullRequest",
         device: r"\Device\Null",
         kind: 0x15,
         link: r"\GLOBAL??\NUL",
     },
-    OwnDevice {
+    SystemDevice {
         driver: r"\FileSystem\Npfs",
         dispatch: "IopNamedPipeRequest",
         device: r"\Device\NamedPipe",
@@ -61,7 +61,7 @@ pub fn initialize() -> Result<(), String> {
         .try_for_each(|own| make(own).ok_or_else(|| format!("{} cannot be made", own.device)))
 }
 
-fn make(own: &OwnDevice) -> Option<()> {
+fn make(own: &SystemDevice) -> Option<()> {
     let wanted = DeviceParams {
         driver: driver(own.driver, own.dispatch)?,
         extension: 0,
@@ -71,7 +71,7 @@ fn make(own: &OwnDevice) -> Option<()> {
         exclusive: false,
     };
     let device =
-        DriverPtr::<DeviceObject>::new(device::create(wanted, &Caller::kernel(0)).ok()?.ok()?);
+        DriverPtr::<DeviceObject>::new(device::create(wanted, &CallContext::kernel(0)).ok()?.ok()?);
     let flags = device.get(|device| &device.flags).ok()?;
     let flags = flags & !device_flag::INITIALIZING;
     device.set(|device| &device.flags, flags).ok()?;
@@ -103,7 +103,12 @@ pub fn driver(path: &str, dispatch: &str) -> Option<u64> {
 }
 
 /// Completes a request.
-fn complete(irp: u64, status: u32, information: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn complete(
+    irp: u64,
+    status: u32,
+    information: u64,
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     irp.set(|irp| &irp.io_status.status, status)?;
     irp.set(|irp| &irp.io_status.information, information)?;
@@ -148,7 +153,7 @@ exports! {
             }
             _ => (nt_status::STATUS_INVALID_DEVICE_REQUEST, 0),
         };
-        complete(irp, status, information, &Caller::of(call))
+        complete(irp, status, information, &CallContext::of(call))
     }
 
     /// The dispatch routine of `\FileSystem\Npfs`. Nobody imports it.
@@ -160,6 +165,6 @@ exports! {
             major::CLEANUP | major::CLOSE => nt_status::STATUS_SUCCESS,
             _ => nt_status::STATUS_INVALID_DEVICE_REQUEST,
         };
-        complete(irp, status, 0, &Caller::of(call))
+        complete(irp, status, 0, &CallContext::of(call))
     }
 }

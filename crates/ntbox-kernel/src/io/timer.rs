@@ -9,12 +9,12 @@ use nt_layout::{DeviceObject, IoTimer, Kdpc};
 use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::{Routine, note_registrar};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, export_table};
@@ -42,7 +42,7 @@ struct IoTimers {
     calling: Option<usize>,
 }
 
-static TIMERS: Exclusive<IoTimers> = Exclusive::new(IoTimers {
+static TIMERS: KernelCell<IoTimers> = KernelCell::new(IoTimers {
     timer: 0,
     started: Vec::new(),
     calling: None,
@@ -117,7 +117,7 @@ pub fn forget(device: u64) -> Result<(), Fault> {
 }
 
 /// The timer of a device; reading it where there is none is what it is on Windows.
-fn timer_of(device: u64) -> Result<u64, Stop> {
+fn timer_of(device: u64) -> Result<u64, NoReturn> {
     let object = DriverPtr::<DeviceObject>::new(device).get(|device| &device.timer)?;
     DriverPtr::<IoTimer>::new(object).get(|timer| &timer.kind)?;
     Ok(object)
@@ -164,7 +164,7 @@ exports! {
 
     /// The DPC of the kernel timer: calls every routine whose timer is started.
     fn IopTimerDispatch<call>() -> () [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         with(|timers| timers.calling = Some(cpu::index()));
         for object in with(|timers| timers.started.clone()) {
             // One routine may have stopped the timer of another.

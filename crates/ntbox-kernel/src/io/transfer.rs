@@ -4,10 +4,10 @@
 use nt_layout::{DeviceIoControlParameters, IoStackLocation, Irp, Mdl, ReadWriteParameters};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::memory_map::{PAGE_SIZE, is_system};
 
-use super::file::{Data, Other};
+use super::file::{Data, FileRequest};
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::irp::flag as irp_flag;
 use crate::mm;
@@ -54,9 +54,9 @@ impl Method {
     }
 }
 
-/// What can go wrong before the driver sees the request: a status for the
+/// The result of preparing a request for the driver: a status for the
 /// caller, or a stop.
-pub type Prepared = Result<Result<(), u32>, Stop>;
+pub type PrepareResult = Result<Result<(), u32>, NoReturn>;
 
 /// A system buffer of `size` bytes, with what nobody wrote left as it is.
 fn system_buffer(size: u32) -> Option<u64> {
@@ -64,7 +64,7 @@ fn system_buffer(size: u32) -> Option<u64> {
 }
 
 /// Gives the IRP a system buffer with the caller's input in it.
-fn buffer_input(irp: DriverPtr<Irp>, size: u32, buffers: &Buffers, flags: u32) -> Prepared {
+fn buffer_input(irp: DriverPtr<Irp>, size: u32, buffers: &Buffers, flags: u32) -> PrepareResult {
     if size == 0 {
         irp.set(|irp| &irp.system_buffer, 0)?;
         return Ok(Ok(()));
@@ -87,7 +87,7 @@ fn add_flags(irp: DriverPtr<Irp>, flags: u32) -> Result<(), Fault> {
 }
 
 /// Gives the IRP an MDL over locked pages of the caller.
-fn lock(irp: DriverPtr<Irp>, va: u64, length: u32, user: bool, write: bool) -> Prepared {
+fn lock(irp: DriverPtr<Irp>, va: u64, length: u32, user: bool, write: bool) -> PrepareResult {
     if length == 0 {
         return Ok(Ok(()));
     }
@@ -99,7 +99,7 @@ fn lock(irp: DriverPtr<Irp>, va: u64, length: u32, user: bool, write: bool) -> P
             irp.set(|irp| &irp.mdl_address, list)?;
             Ok(Ok(()))
         }
-        Err(Stop::Raise(record)) => {
+        Err(NoReturn::Raise(record)) => {
             mdl::release(list, 0)?;
             Ok(Err(record.code))
         }
@@ -141,7 +141,7 @@ pub fn control(
     code: u32,
     buffers: &Buffers,
     user: bool,
-) -> Prepared {
+) -> PrepareResult {
     stack_location
         .parameters::<DeviceIoControlParameters>()
         .set(
@@ -221,7 +221,7 @@ pub fn transfer(
     length: u32,
     method: BufferingMethod,
     user: bool,
-) -> Prepared {
+) -> PrepareResult {
     let parameters = stack_location.parameters::<ReadWriteParameters>();
     parameters.set(|parameters| &parameters.length, length)?;
     parameters.set(|parameters| &parameters.key, key)?;
@@ -270,11 +270,11 @@ pub fn transfer(
 pub fn other(
     irp: DriverPtr<Irp>,
     stack_location: DriverPtr<IoStackLocation>,
-    other: &Other,
+    other: &FileRequest,
     buffers: &Buffers,
     method: BufferingMethod,
     user: bool,
-) -> Prepared {
+) -> PrepareResult {
     stack_location.set(|location| &location.minor_function, other.minor)?;
     stack_location.set(|location| &location.flags, other.flags)?;
     for (n, parameter) in other.parameters.into_iter().enumerate() {
@@ -324,7 +324,7 @@ pub fn copy_back(irp: u64, output_length: Option<u32>) -> Result<(u32, Option<u6
 
 /// Frees the system buffer and the MDLs of a request, which the call that returns to
 /// `caller` has completed.
-pub fn release(irp: u64, caller: u64) -> Result<(), Stop> {
+pub fn release(irp: u64, caller: u64) -> Result<(), NoReturn> {
     let irp = DriverPtr::<Irp>::new(irp);
     let flags = irp.get(|irp| &irp.flags)?;
     if flags & irp_flag::DEALLOCATE_BUFFER != 0 {

@@ -25,16 +25,16 @@ const MOST: u64 = 1 << 20;
 /// Blocks that a report names.
 const TOLD: usize = 3;
 
-/// What a request asks for.
+/// The output that a request asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Subject {
+pub struct OutputRequest {
     major: u8,
     code: u32,
     /// Whether the caller itself sent the pattern, so that it proves nothing.
     echoes: bool,
 }
 
-impl Subject {
+impl OutputRequest {
     /// Of a request whose first location is filled.
     pub fn of(irp: u64, stack_location: u64) -> Result<Self, Fault> {
         let stack_location = DriverPtr::<IoStackLocation>::new(stack_location);
@@ -135,7 +135,7 @@ fn place(irp: u64) -> Result<u64, Fault> {
 
 /// Reports output with the pattern in it. `room` is what the caller has room for,
 /// `caller` the call that completed the request.
-pub fn check(irp: u64, room: u32, subject: Subject, caller: u64) -> Result<(), Fault> {
+pub fn check(irp: u64, room: u32, subject: OutputRequest, caller: u64) -> Result<(), Fault> {
     let irp = DriverPtr::<Irp>::new(irp);
     let failed = irp.get(|irp| &irp.io_status.status)? >> 30 == 3;
     let information = irp.get(|irp| &irp.io_status.information)?;

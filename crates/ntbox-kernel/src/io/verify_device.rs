@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use nt_layout::Irp;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
 
 /// Threads and the devices that they are to verify.
-static DEVICES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static DEVICES: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 /// A thread that ends verifies nothing any more.
 pub fn thread_ended(thread: u64) {

@@ -8,15 +8,15 @@ use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::gate::{Call, Stop};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::{Call, NoReturn};
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::ex::work_item;
-use crate::ex::worker::Job;
+use crate::ex::worker::QueuedWork;
 use crate::mm::lent;
 use crate::ob;
 use crate::ob::Type;
@@ -33,7 +33,7 @@ pub struct WorkItemRecord {
     pub caller: u64,
 }
 
-static ITEMS: Exclusive<BTreeMap<u64, WorkItemRecord>> = Exclusive::new(BTreeMap::new());
+static ITEMS: KernelCell<BTreeMap<u64, WorkItemRecord>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, WorkItemRecord>) -> T) -> T {
     work(&mut ITEMS.lock())
@@ -61,9 +61,9 @@ fn initialize(item: u64, object: u64, allocated: bool, caller: u64) -> Result<()
 }
 
 /// The end of an item: it must exist, be of the right origin, and not be queued.
-fn end(item: u64, allocated: bool, function: &str) -> Result<(), Stop> {
+fn end(item: u64, allocated: bool, function: &str) -> Result<(), NoReturn> {
     if let Some(routine) = work_item::queued(item) {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xe4,
             [2, item, routine, 0],
             format!(
@@ -78,7 +78,7 @@ fn end(item: u64, allocated: bool, function: &str) -> Result<(), Stop> {
         } else {
             "IoInitializeWorkItem"
         };
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xe4,
             [3, item, 0, 0],
             format!(
@@ -90,13 +90,13 @@ fn end(item: u64, allocated: bool, function: &str) -> Result<(), Stop> {
 }
 
 /// Queues an item; `extended` routines get it as their third argument.
-fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> {
+fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), NoReturn> {
     let (item, routine) = (call.argument(0)?, call.argument(1)?);
     let kind = u32::try_from(call.argument(2)? & 0xffff_ffff).unwrap_or(u32::MAX);
     let context = call.argument(3)?;
     let caller = call.return_address();
     if with(|items| !items.contains_key(&item)) {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xe4,
             [3, item, 0, 0],
             format!("{function} was given {item:#018x}, which is no work item (WORKER_INVALID)"),
@@ -119,7 +119,7 @@ fn enqueue(call: &Call<'_>, function: &str, extended: bool) -> Result<(), Stop> 
             diag::violation(rules::WRONG_OBJECT_TYPE, what, caller);
         }
     }
-    let job = Job {
+    let job = QueuedWork {
         item,
         routine,
         arguments: [object, context, if extended { item } else { 0 }],

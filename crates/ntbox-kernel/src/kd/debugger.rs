@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nt_status::{STATUS_ACCESS_DENIED, STATUS_BREAKPOINT};
 use ntbox_host::context::{Context, ExceptionRecord};
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 use ntbox_host::{driver_mem, modules, upcall};
 
 use crate::base::export::exports;
@@ -57,13 +57,13 @@ fn show(at: u64) {
     log::message(DEFAULT, ERROR, text.as_bytes());
 }
 
-fn breakpoint(call: &Call<'_>) -> Result<(), Stop> {
+fn breakpoint(call: &Call<'_>) -> Result<(), NoReturn> {
     if is_attached() {
         show(call.return_address());
         return Ok(());
     }
     let record = ExceptionRecord::hardware(STATUS_BREAKPOINT, 0, &[0]);
-    Err(Stop::Raise(Box::new(record)))
+    Err(NoReturn::Raise(Box::new(record)))
 }
 
 /// What becomes of a wish to disable or enable the debugger: an attached one is
@@ -108,12 +108,13 @@ exports! {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::Return;
+    use ntbox_host::gate::ExportResult;
 
     use super::*;
     use crate::test_support::{call, lines, processor, value};
 
-    const BREAKPOINTS: [fn(&mut Call<'_>) -> Return; 2] = [DbgBreakPoint, DbgBreakPointWithStatus];
+    const BREAKPOINTS: [fn(&mut Call<'_>) -> ExportResult; 2] =
+        [DbgBreakPoint, DbgBreakPointWithStatus];
 
     #[test]
     fn breakpoint_without_debugger_raises() {
@@ -124,7 +125,7 @@ mod tests {
             u64::from(nt_status::STATUS_DEBUGGER_INACTIVE)
         );
         for export in BREAKPOINTS {
-            let Err(Stop::Raise(record)) = call(export, &[5]) else {
+            let Err(NoReturn::Raise(record)) = call(export, &[5]) else {
                 panic!("no exception")
             };
             assert_eq!(record.code, STATUS_BREAKPOINT);

@@ -57,21 +57,21 @@ impl Text for u16 {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// The argument is nothing but the pattern of memory never written.
-    Uninitialized(Place),
+    Uninitialized(ArgumentPosition),
     /// The argument is nothing but the pattern of freed memory.
-    Freed(Place),
+    Freed(ArgumentPosition),
     /// A floating-point conversion.
-    FloatingPoint(Place),
+    FloatingPoint(ArgumentPosition),
     /// `%n`.
-    WriteBack(Place),
+    WriteBack(ArgumentPosition),
     /// A conversion between bytes and UTF-16, which takes tables that may be
     /// paged out.
-    Conversion(Place),
+    Conversion(ArgumentPosition),
 }
 
-/// Which specification, and which argument.
+/// A specification and its argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ArgumentPosition {
     /// The specification as written.
     pub spec: String,
     /// Its argument, counted from 1 after the format.
@@ -176,8 +176,8 @@ impl<U: Text> Formatter<'_, '_, U> {
         Ok(value)
     }
 
-    fn place(&self, spec: &Spec, value: u64) -> Place {
-        Place {
+    fn place(&self, spec: &Spec, value: u64) -> ArgumentPosition {
+        ArgumentPosition {
             spec: spec.text.clone(),
             argument: self.taken,
             value,

@@ -3,11 +3,11 @@
 use nt_status::STATUS_SUCCESS;
 use ntbox_api::rules;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Arguments, Call, Stop};
+use ntbox_host::gate::{Arguments, Call, NoReturn};
 use ntbox_host::{cpu, driver_mem};
 
 use super::format;
-use super::format::{Finding, Formatted, Place};
+use super::format::{ArgumentPosition, Finding, Formatted};
 use crate::base::export::exports;
 use crate::base::{codepage, diag, log};
 
@@ -76,7 +76,7 @@ fn print(
     prefix: u64,
     format: u64,
     arguments: &mut Arguments<'_>,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let mut message = if prefix == 0 {
         Vec::new()
     } else {
@@ -127,17 +127,17 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
                 rules::FREED_POOL_LOGGED,
                 describe(place, "is freed pool memory"),
             ),
-            Finding::FloatingPoint(Place { spec, .. }) => (
+            Finding::FloatingPoint(ArgumentPosition { spec, .. }) => (
                 rules::FLOATING_POINT_FORMAT,
                 format!("format with '{spec}'; the kernel prints no floating point"),
             ),
-            Finding::WriteBack(Place { spec, argument, .. }) => (
+            Finding::WriteBack(ArgumentPosition { spec, argument, .. }) => (
                 rules::FORMAT_WRITES_MEMORY,
                 format!(
                     "'{spec}', argument {argument} of the format, would store a count; nothing is stored"
                 ),
             ),
-            Finding::Conversion(Place { spec, .. }) => {
+            Finding::Conversion(ArgumentPosition { spec, .. }) => {
                 let irql = cpu::irql();
                 if irql == PASSIVE_LEVEL {
                     continue;
@@ -154,8 +154,8 @@ pub fn report<U>(call: &Call<'_>, formatted: &Formatted<U>) {
     }
 }
 
-fn describe(place: &Place, what: &str) -> String {
-    let Place {
+fn describe(place: &ArgumentPosition, what: &str) -> String {
+    let ArgumentPosition {
         spec,
         argument,
         value,

@@ -8,7 +8,7 @@
 //! truncate.
 
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::gate::{Arguments, Call, Stop};
+use ntbox_host::gate::{Arguments, Call, NoReturn};
 
 use super::format;
 use super::format::{Formatted, Text};
@@ -16,9 +16,9 @@ use super::output::report;
 use crate::base::export::exports;
 use crate::rtl::cstr;
 
-/// What says how long the destination is.
+/// The size of the destination.
 #[derive(Debug, Clone, Copy)]
-enum Room {
+enum DestinationSize {
     /// Nothing.
     Unknown,
     /// A count of units that may all be text.
@@ -41,87 +41,87 @@ const UNMEASURED: usize = 1 << 24;
 exports! {
     /// `sprintf`.
     fn sprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Unknown, format, &mut call.variadic(2))
+        print::<u8>(call, to, DestinationSize::Unknown, format, &mut call.variadic(2))
     }
 
     /// `vsprintf`.
     fn vsprintf<call>(to: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Unknown, format, &mut Arguments::List(list))
+        print::<u8>(call, to, DestinationSize::Unknown, format, &mut Arguments::List(list))
     }
 
     /// `swprintf`, which in the kernel has no count.
     fn swprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Unknown, format, &mut call.variadic(2))
+        print::<u16>(call, to, DestinationSize::Unknown, format, &mut call.variadic(2))
     }
 
     /// `_swprintf`.
     fn _swprintf<call>(to: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Unknown, format, &mut call.variadic(2))
+        print::<u16>(call, to, DestinationSize::Unknown, format, &mut call.variadic(2))
     }
 
     /// `_vswprintf`.
     fn _vswprintf<call>(to: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Unknown, format, &mut Arguments::List(list))
+        print::<u16>(call, to, DestinationSize::Unknown, format, &mut Arguments::List(list))
     }
 
     /// `_snprintf`.
     fn _snprintf<call>(to: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Count(count), format, &mut call.variadic(3))
+        print::<u8>(call, to, DestinationSize::Count(count), format, &mut call.variadic(3))
     }
 
     /// `_vsnprintf`.
     fn _vsnprintf<call>(to: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Count(count), format, &mut Arguments::List(list))
+        print::<u8>(call, to, DestinationSize::Count(count), format, &mut Arguments::List(list))
     }
 
     /// `_snwprintf`.
     fn _snwprintf<call>(to: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Count(count), format, &mut call.variadic(3))
+        print::<u16>(call, to, DestinationSize::Count(count), format, &mut call.variadic(3))
     }
 
     /// `_vsnwprintf`.
     fn _vsnwprintf<call>(to: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Count(count), format, &mut Arguments::List(list))
+        print::<u16>(call, to, DestinationSize::Count(count), format, &mut Arguments::List(list))
     }
 
     /// `sprintf_s`.
     fn sprintf_s<call>(to: u64, size: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Secure { size, wanted: None }, format, &mut call.variadic(3))
+        print::<u8>(call, to, DestinationSize::Secure { size, wanted: None }, format, &mut call.variadic(3))
     }
 
     /// `vsprintf_s`.
     fn vsprintf_s<call>(to: u64, size: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Secure { size, wanted: None }, format, &mut Arguments::List(list))
+        print::<u8>(call, to, DestinationSize::Secure { size, wanted: None }, format, &mut Arguments::List(list))
     }
 
     /// `swprintf_s`.
     fn swprintf_s<call>(to: u64, size: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Secure { size, wanted: None }, format, &mut call.variadic(3))
+        print::<u16>(call, to, DestinationSize::Secure { size, wanted: None }, format, &mut call.variadic(3))
     }
 
     /// `vswprintf_s`.
     fn vswprintf_s<call>(to: u64, size: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Secure { size, wanted: None }, format, &mut Arguments::List(list))
+        print::<u16>(call, to, DestinationSize::Secure { size, wanted: None }, format, &mut Arguments::List(list))
     }
 
     /// `_snprintf_s`.
     fn _snprintf_s<call>(to: u64, size: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut call.variadic(4))
+        print::<u8>(call, to, DestinationSize::Secure { size, wanted: Some(count) }, format, &mut call.variadic(4))
     }
 
     /// `_vsnprintf_s`.
     fn _vsnprintf_s<call>(to: u64, size: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u8>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut Arguments::List(list))
+        print::<u8>(call, to, DestinationSize::Secure { size, wanted: Some(count) }, format, &mut Arguments::List(list))
     }
 
     /// `_snwprintf_s`.
     fn _snwprintf_s<call>(to: u64, size: u64, count: u64, format: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut call.variadic(4))
+        print::<u16>(call, to, DestinationSize::Secure { size, wanted: Some(count) }, format, &mut call.variadic(4))
     }
 
     /// `_vsnwprintf_s`.
     fn _vsnwprintf_s<call>(to: u64, size: u64, count: u64, format: u64, list: u64) -> i32 [max HIGH_LEVEL, crt] {
-        print::<u16>(call, to, Room::Secure { size, wanted: Some(count) }, format, &mut Arguments::List(list))
+        print::<u16>(call, to, DestinationSize::Secure { size, wanted: Some(count) }, format, &mut Arguments::List(list))
     }
 }
 
@@ -129,13 +129,13 @@ exports! {
 fn print<U: Text>(
     call: &Call<'_>,
     to: u64,
-    room: Room,
+    room: DestinationSize,
     format: u64,
     arguments: &mut Arguments<'_>,
-) -> Result<i32, Stop> {
+) -> Result<i32, NoReturn> {
     let limit = match room {
-        Room::Unknown => UNMEASURED,
-        Room::Count(units) | Room::Secure { size: units, .. } => {
+        DestinationSize::Unknown => UNMEASURED,
+        DestinationSize::Count(units) | DestinationSize::Secure { size: units, .. } => {
             usize::try_from(units).map_or(UNMEASURED, |units| units.min(UNMEASURED))
         }
     };
@@ -145,17 +145,17 @@ fn print<U: Text>(
         return Err(fault.into());
     }
     match room {
-        Room::Unknown => {
+        DestinationSize::Unknown => {
             store(to, &formatted.text)?;
             Ok(length(&formatted))
         }
         // Without a buffer the length alone is wanted.
-        Room::Count(0) if to == 0 => Ok(length(&formatted)),
-        Room::Count(count) if formatted.length < count => {
+        DestinationSize::Count(0) if to == 0 => Ok(length(&formatted)),
+        DestinationSize::Count(count) if formatted.length < count => {
             store(to, &formatted.text)?;
             Ok(length(&formatted))
         }
-        Room::Count(count) => {
+        DestinationSize::Count(count) => {
             U::write_many(to, &formatted.text)?;
             Ok(if formatted.length == count {
                 length(&formatted)
@@ -163,7 +163,7 @@ fn print<U: Text>(
                 -1
             })
         }
-        Room::Secure { size, wanted } => print_secure(to, size, wanted, &formatted),
+        DestinationSize::Secure { size, wanted } => print_secure(to, size, wanted, &formatted),
     }
 }
 
@@ -173,7 +173,7 @@ fn print_secure<U: Text>(
     size: u64,
     wanted: Option<u64>,
     formatted: &Formatted<U>,
-) -> Result<i32, Stop> {
+) -> Result<i32, NoReturn> {
     if to == 0 || size == 0 {
         return Ok(-1);
     }
@@ -199,7 +199,7 @@ fn print_secure<U: Text>(
 }
 
 /// Stores text and a NUL.
-fn store<U: Text>(to: u64, units: &[U]) -> Result<(), Stop> {
+fn store<U: Text>(to: u64, units: &[U]) -> Result<(), NoReturn> {
     U::write_many(to, units)?;
     Ok(U::default().write(cstr::at::<U>(to, units.len() as u64))?)
 }
@@ -210,12 +210,12 @@ fn length<U>(formatted: &Formatted<U>) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::Return;
+    use ntbox_host::gate::ExportResult;
 
     use super::*;
     use crate::test_support::{NOWHERE, address, address_mut, broken_rules, fault, value, wide};
 
-    type Handler = fn(&mut Call<'_>) -> Return;
+    type Handler = fn(&mut Call<'_>) -> ExportResult;
 
     /// Calls a function that has a count, on a buffer of 8.
     fn counted(handler: Handler, count: u64) -> (i64, [u8; 8]) {

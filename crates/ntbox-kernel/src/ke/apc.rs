@@ -11,16 +11,16 @@ use nt_layout::Kapc;
 use ntbox_api::rules;
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::hook::Hook;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::upcall::{Purpose, call_driver_for};
 use ntbox_host::{cpu, driver_mem, kernel_entry, routine};
 
 use super::{queue, wait};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
@@ -34,9 +34,9 @@ const ALERTED: u32 = 0x101;
 /// `UserMode` as a processor mode.
 pub const USER_MODE: u8 = 1;
 
-/// What waits for a thread.
+/// The APCs that are queued to a thread.
 #[derive(Debug, Default)]
-struct State {
+struct ApcQueues {
     special: VecDeque<u64>,
     normal: VecDeque<u64>,
     user: VecDeque<u64>,
@@ -48,17 +48,17 @@ struct State {
     user_pending: bool,
 }
 
-impl State {
+impl ApcQueues {
     fn queues(&mut self) -> [&mut VecDeque<u64>; 3] {
         [&mut self.special, &mut self.normal, &mut self.user]
     }
 }
 
-static STATES: Exclusive<BTreeMap<u64, State>> = Exclusive::new(BTreeMap::new());
+static STATES: KernelCell<BTreeMap<u64, ApcQueues>> = KernelCell::new(BTreeMap::new());
 /// Kernel APCs that are queued, of all threads.
 static QUEUED: AtomicUsize = AtomicUsize::new(0);
 
-fn with<T>(thread: u64, work: impl FnOnce(&mut State) -> T) -> T {
+fn with<T>(thread: u64, work: impl FnOnce(&mut ApcQueues) -> T) -> T {
     let mut states = STATES.lock();
     work(states.entry(thread).or_default())
 }
@@ -73,16 +73,16 @@ pub fn pending() -> bool {
     QUEUED.load(Ordering::Relaxed) > 0
 }
 
-/// Where the driver is when APCs are delivered.
+/// Where in the driver APCs are delivered.
 #[derive(Debug)]
-pub enum Place<'a> {
+pub enum DeliveryPoint<'a> {
     /// In a call of the kernel.
-    Call(Caller<'a>),
+    Call(CallContext<'a>),
     /// Interrupted.
     Interrupted(Box<Context>),
 }
 
-impl Place<'_> {
+impl DeliveryPoint<'_> {
     fn stack(&self) -> u64 {
         match self {
             Self::Call(caller) => caller.stack(),
@@ -104,7 +104,7 @@ impl Place<'_> {
 }
 
 /// Runs the kernel APCs that the current thread may run now.
-pub fn deliver(place: &Place<'_>) {
+pub fn deliver(place: &DeliveryPoint<'_>) {
     let thread = thread_table::current_thread();
     while let Some(apc) = take(thread) {
         if run(thread, apc, place).is_err() {
@@ -131,7 +131,7 @@ fn take(thread: u64) -> Option<u64> {
     Some(apc)
 }
 
-fn run(thread: u64, apc: u64, place: &Place<'_>) -> Result<(), Fault> {
+fn run(thread: u64, apc: u64, place: &DeliveryPoint<'_>) -> Result<(), Fault> {
     /// The slots below the stack pointer that the kernel routine may change.
     const SLOTS: u64 = 0x40;
     let fields = kapc(apc);
@@ -209,7 +209,7 @@ pub fn end_waits_of_program(thread: u64) {
 
 /// Forgets a thread that ends. Its APCs for user mode, which never ran, are run
 /// down: by their own routines, or their memory is freed.
-pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
+pub fn end_thread(thread: u64, stack: u64) -> Result<(), NoReturn> {
     let state = STATES.lock().remove(&thread);
     let Some(state) = state else { return Ok(()) };
     QUEUED.fetch_sub(state.special.len() + state.normal.len(), Ordering::Relaxed);
@@ -230,7 +230,7 @@ pub fn end_thread(thread: u64, stack: u64) -> Result<(), Stop> {
 }
 
 /// Frees the block at an address for the function named.
-type FreePool = fn(u64, &str) -> Result<(), Stop>;
+type FreePool = fn(u64, &str) -> Result<(), NoReturn>;
 
 /// Frees a pool block for a function, as `ExFreePool` does.
 pub static FREE_POOL: Hook<FreePool> = Hook::new();

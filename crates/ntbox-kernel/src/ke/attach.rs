@@ -8,7 +8,7 @@
 
 use nt_layout::KapcState;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 
 use super::mutex;
@@ -46,11 +46,11 @@ fn see(object: u64, process: u64, attachments: u32) {
 }
 
 /// The object at `process`, which must be a process.
-fn check(process: u64, thread: &Thread, function: &str) -> Result<(), Stop> {
+fn check(process: u64, thread: &Thread, function: &str) -> Result<(), NoReturn> {
     if thread_table::process(process).is_some() {
         return Ok(());
     }
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         INVALID_ATTACH,
         [process, thread.attached, 0, 0],
         format!("{function} was called for {process:#018x}, which is no process"),
@@ -58,9 +58,9 @@ fn check(process: u64, thread: &Thread, function: &str) -> Result<(), Stop> {
 }
 
 /// The stop for a thread that ends while it is attached.
-pub fn ended_attached(thread: &Thread) -> Option<Stop> {
+pub fn ended_attached(thread: &Thread) -> Option<NoReturn> {
     (thread.attachments != 0).then(|| {
-        Stop::bug_check(
+        NoReturn::bug_check(
             INVALID_ATTACH,
             [thread.process, thread.attached, 1, 0],
             format!(
@@ -80,7 +80,7 @@ pub fn apc_counts(critical: i32, guarded: i32) -> u64 {
 
 /// The stop for a thread that goes back to user mode otherwise than it came: it
 /// is still attached, or still keeps APCs away.
-pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<Stop> {
+pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<NoReturn> {
     let attached = thread.attachments != 0;
     if !attached && thread.critical == 0 && thread.guarded == 0 {
         return None;
@@ -103,7 +103,7 @@ pub fn returned_otherwise(object: u64, thread: &Thread) -> Option<Stop> {
             thread.guarded
         )
     };
-    Some(Stop::bug_check(
+    Some(NoReturn::bug_check(
         APC_INDEX_MISMATCH,
         [
             0,
@@ -146,7 +146,7 @@ exports! {
         // Only the first attachment of several leaves the thread's own process.
         let fits = (before == OWN) == (thread.attachments == 1);
         if thread.attachments == 0 || !fits || thread_table::process(back).is_none() {
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 INVALID_DETACH,
                 [state, thread.process, thread.attached, 0],
                 "KeUnstackDetachProcess was called with a state that no KeStackAttachProcess of this thread left, or twice with the same",
@@ -164,7 +164,7 @@ exports! {
             return Ok(());
         }
         if thread.attachments != 0 {
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 INVALID_ATTACH,
                 [process, thread.attached, 1, 0],
                 format!(

@@ -1,7 +1,7 @@
 //! Stopping the system on request.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
 use crate::base::export::exports;
@@ -31,11 +31,11 @@ exports! {
     /// `KeBugCheckEx`.
     fn KeBugCheckEx(code: u32, first: u64, second: u64, third: u64, fourth: u64) -> () [max HIGH_LEVEL, wdm] {
         let parameters = [first, second, third, fourth];
-        Err(Stop::bug_check(code, parameters, reason(code, parameters)))
+        Err(NoReturn::bug_check(code, parameters, reason(code, parameters)))
     }
 
     /// `KeBugCheck`.
     fn KeBugCheck(code: u32) -> () [max HIGH_LEVEL, ntddk] {
-        Err(Stop::bug_check(code, [0; 4], "the driver called KeBugCheck"))
+        Err(NoReturn::bug_check(code, [0; 4], "the driver called KeBugCheck"))
     }
 }

@@ -7,7 +7,7 @@ use ntbox_api::rules::{self, Rule};
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::STACKS;
 use ntbox_host::routine::{Routine, note_registrar};
 use ntbox_host::upcall::{Purpose, call_driver_for};
@@ -53,7 +53,7 @@ mod state {
 }
 
 /// Plain records, the latest first.
-static PLAIN_RECORDS: Exclusive<Vec<u64>> = Exclusive::new(Vec::new());
+static PLAIN_RECORDS: KernelCell<Vec<u64>> = KernelCell::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<u64>) -> T) -> T {
     work(&mut PLAIN_RECORDS.lock())

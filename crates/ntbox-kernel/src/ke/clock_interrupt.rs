@@ -10,7 +10,7 @@ use ntbox_host::context::Context;
 use ntbox_host::trap::Trap;
 use ntbox_host::{cpu, timer};
 
-use super::apc::Place;
+use super::apc::DeliveryPoint;
 use super::{apc, dpc, priority, processor, sched, seeded_schedule};
 use crate::base::thread_table;
 
@@ -125,6 +125,6 @@ fn deliver_apcs(origin: Option<Context>) {
     if apc::pending()
         && let Some(context) = origin
     {
-        apc::deliver(&Place::Interrupted(Box::new(context)));
+        apc::deliver(&DeliveryPoint::Interrupted(Box::new(context)));
     }
 }

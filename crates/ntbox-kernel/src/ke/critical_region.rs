@@ -2,14 +2,14 @@
 
 use ntbox_host::cpu;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use rustc_hash::FxHashMap;
 
 use crate::base::export::exports;
 use crate::base::thread_table;
 
 /// The return address of the latest call with which each thread entered a region.
-static ENTERED: Exclusive<Option<FxHashMap<u64, u64>>> = Exclusive::new(None);
+static ENTERED: KernelCell<Option<FxHashMap<u64, u64>>> = KernelCell::new(None);
 
 fn note_entered(caller: u64) {
     let thread = thread_table::current_thread();

@@ -8,7 +8,7 @@ use nt_layout::{KdeviceQueue, KdeviceQueueEntry};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
 use super::object;
@@ -59,7 +59,7 @@ fn set_busy(queue: u64, busy: bool) -> Result<(), Fault> {
 
 /// Queues an entry behind those with keys not above its own, or behind all
 /// without one. False, and the queue is busy, if it was not busy.
-pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
+pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, NoReturn> {
     if let Some(key) = key {
         queue_entry(entry).set(|entry| &entry.sort_key, key)?;
     }
@@ -81,7 +81,7 @@ pub fn insert(queue: u64, entry: u64, key: Option<u32>) -> Result<bool, Stop> {
 }
 
 /// The first entry whose key matches.
-fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, Stop> {
+fn find(head: u64, matches: impl Fn(u32) -> bool) -> Result<Option<u64>, NoReturn> {
     let mut walk = ListWalk::from(head);
     let mut at = queue_entry(head).get(|entry| &entry.device_list_entry.flink)?;
     while at != head {
@@ -113,7 +113,7 @@ fn unlink(entry: u64) -> Result<(), Fault> {
 
 /// Takes the first entry, or the first whose key is not below `key`, or the first
 /// of all if there is none; `None`, and the queue is not busy, if it is empty.
-pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, Stop> {
+pub fn remove(queue: u64, key: Option<u32>) -> Result<Option<u64>, NoReturn> {
     let head = kdevice_queue(queue)
         .at(|queue| &queue.device_list_head)
         .address();

@@ -10,22 +10,22 @@ use nt_layout::Kdpc;
 use ntbox_api::rules;
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::{Routine, note_registrar};
 use ntbox_host::upcall::{Purpose, call_driver_for};
 use ntbox_host::{cpu, kernel_entry, process};
 
-use super::sched::{Spin, Spinning};
+use super::sched::{Spin, SpinWait};
 use super::{attach, clock_interrupt, ex_timer, ipi, processor};
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, events, thread_table};
 use crate::mm::kernel_stack;
 
-static QUEUES: Exclusive<[VecDeque<u64>; cpu::MAXIMUM]> =
-    Exclusive::new([const { VecDeque::new() }; cpu::MAXIMUM]);
+static QUEUES: KernelCell<[VecDeque<u64>; cpu::MAXIMUM]> =
+    KernelCell::new([const { VecDeque::new() }; cpu::MAXIMUM]);
 /// Whether there is something to deliver, to be asked cheaply.
 static PENDING: [AtomicBool; cpu::MAXIMUM] = [const { AtomicBool::new(false) }; cpu::MAXIMUM];
 /// Whether a DPC runs.
@@ -201,11 +201,11 @@ fn stack() -> u64 {
 
 /// Returns when no DPC is queued or runs, on any processor. At `DISPATCH_LEVEL`,
 /// where it must not be called, there is nothing to wait for.
-fn flush(origin: Option<Context>) -> Result<(), Stop> {
+fn flush(origin: Option<Context>) -> Result<(), NoReturn> {
     if cpu::irql() >= DISPATCH_LEVEL {
         return Ok(());
     }
-    let spinning = Spinning::on(Spin::Dpcs);
+    let spinning = SpinWait::on(Spin::Dpcs);
     loop {
         deliver(origin);
         let mut all = PENDING.iter().chain(&RUNNING);

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use nt_layout::ExtDeleteParameters;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::note_registrar;
 
 use super::{dpc, timer};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::clock;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
@@ -43,19 +43,19 @@ struct Timer {
     deleted: Option<(u64, u64)>,
 }
 
-static TIMERS: Exclusive<BTreeMap<u64, Timer>> = Exclusive::new(BTreeMap::new());
+static TIMERS: KernelCell<BTreeMap<u64, Timer>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Timer>) -> T) -> T {
     work(&mut TIMERS.lock())
 }
 
 /// The stop for what the reference says ends in a bug check.
-fn invalid(timer: u64, what: &str) -> Stop {
+fn invalid(timer: u64, what: &str) -> NoReturn {
     // TIMER_OR_DPC_INVALID; the reference does not name the code.
-    Stop::bug_check(0xc7, [0, timer, 0, 0], what)
+    NoReturn::bug_check(0xc7, [0, timer, 0, 0], what)
 }
 
-fn known(timer: u64, function: &str) -> Result<Timer, Stop> {
+fn known(timer: u64, function: &str) -> Result<Timer, NoReturn> {
     let found = with(|timers| timers.get(&timer).copied());
     found
         .filter(|found| found.deleted.is_none())
@@ -88,7 +88,7 @@ pub fn expired(dpc: u64) -> Option<(u64, u64)> {
 }
 
 /// Deletes a timer that is not set.
-fn delete(timer: u64, routine: u64, argument: u64, caller: &Caller<'_>) {
+fn delete(timer: u64, routine: u64, argument: u64, caller: &CallContext<'_>) {
     with(|timers| timers.remove(&timer));
     pool::free(timer);
     if routine != 0 {
@@ -153,7 +153,7 @@ exports! {
                 (parameters.get(|it| &it.delete_callback)?, parameters.get(|it| &it.delete_context)?)
             }
         };
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         if !cancel && (timer::is_set(timer) || dpc::is_queued(timer + DPC)?) {
             with(|timers| {
                 if let Some(info) = timers.get_mut(&timer) {

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nt_layout::Kdpc;
 use ntbox_host::context::Context;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::{bug_check, cpu, driver_mem};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::sched::{Spin, Spinning};
+use super::sched::{Spin, SpinWait};
 use super::{dpc, processor};
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
@@ -65,27 +65,27 @@ fn block() -> Option<DriverPtr<CallBlock>> {
 /// Waits, while the other processors have their turns.
 fn wait_until(
     spin: Spin,
-    done: impl Fn() -> Result<bool, Stop>,
+    done: impl Fn() -> Result<bool, NoReturn>,
     why: impl Fn() -> String,
-) -> Result<(), Stop> {
+) -> Result<(), NoReturn> {
     let mut spinning = None;
     while !done()? {
-        let spinning = spinning.get_or_insert_with(|| Spinning::on(spin));
+        let spinning = spinning.get_or_insert_with(|| SpinWait::on(spin));
         spinning.turn().map_err(|cause| {
             let what = format!("{}: {cause}", why());
-            Stop::bug_check(bug_check::HUNG, [1, 0, 0, 0], what)
+            NoReturn::bug_check(bug_check::HUNG, [1, 0, 0, 0], what)
         })?;
     }
     Ok(())
 }
 
-fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), Stop> {
+fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), NoReturn> {
     let free = || Ok(!UNDER_WAY.load(Ordering::Relaxed));
     let waits = || "KeGenericCallDpc waits for another call of it to end".to_owned();
     wait_until(Spin::Call, free, waits)?;
     let Some(block) = block() else {
         let what = "there is no memory for the first call of KeGenericCallDpc, which cannot fail";
-        return Err(Stop::bug_check(0x4d, [0; 4], what));
+        return Err(NoReturn::bug_check(0x4d, [0; 4], what));
     };
     UNDER_WAY.store(true, Ordering::Relaxed);
     let count = u8::try_from(processor::count()).unwrap_or(u8::MAX);
@@ -116,7 +116,7 @@ fn call_everywhere(routine: u64, context: u64, origin: Context) -> Result<(), St
 }
 
 /// Waits until all processors are here. True on the one that comes last.
-fn meet(barrier: u64) -> Result<bool, Stop> {
+fn meet(barrier: u64) -> Result<bool, NoReturn> {
     let barrier: DriverPtr<Barrier> = DriverPtr::new(barrier);
     let total = barrier.get(|barrier| &barrier.total)?;
     let met = MEETINGS.load(Ordering::Relaxed);

@@ -2,12 +2,12 @@
 //! `KSPIN_LOCK_QUEUE_NUMBER`. They are at no address that a driver knows. Number 7
 //! is the cancel spin lock itself.
 
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{cpu, driver_mem};
 
-use super::sched::{Spin, Spinning};
+use super::sched::{Spin, SpinWait};
 use super::{ipi, irp_cancel_lock, irql};
 use crate::base::export::exports;
 
@@ -19,13 +19,13 @@ const CANCEL: u32 = 7;
 const SYNCH_LEVEL: u8 = 12;
 
 /// Who holds each: the address of the call that took it, and the processor.
-static HOLDERS: Exclusive<[Option<(u64, u32)>; COUNT]> = Exclusive::new([None; COUNT]);
+static HOLDERS: KernelCell<[Option<(u64, u32)>; COUNT]> = KernelCell::new([None; COUNT]);
 
 /// The place of a lock among the others.
-fn index(number: u32, function: &str) -> Result<usize, Stop> {
+fn index(number: u32, function: &str) -> Result<usize, NoReturn> {
     let at = usize::try_from(number).ok().filter(|at| *at < COUNT);
     at.ok_or_else(|| {
-        Stop::bug_check(
+        NoReturn::bug_check(
             0x10,
             [u64::from(number), 0, 0, 0],
             format!("{function} was given the number {number}, which no queued spin lock has; they end before {COUNT}"),
@@ -44,17 +44,17 @@ fn try_take(at: usize, caller: u64) -> bool {
 }
 
 /// Takes a lock, at the IRQL that has been raised for it.
-fn take(at: usize, caller: u64, function: &str) -> Result<(), Stop> {
+fn take(at: usize, caller: u64, function: &str) -> Result<(), NoReturn> {
     if try_take(at, caller) {
         return Ok(());
     }
-    let spinning = Spinning::on(Spin::Numbered { number: at, caller });
+    let spinning = SpinWait::on(Spin::Numbered { number: at, caller });
     while !try_take(at, caller) {
         let holder = HOLDERS.lock()[at];
         if let Some((by, processor)) = holder
             && processor == cpu::number()
         {
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 0x0f,
                 [at as u64, by, caller, 0],
                 format!(
@@ -68,7 +68,7 @@ fn take(at: usize, caller: u64, function: &str) -> Result<(), Stop> {
 }
 
 /// Raises the IRQL and takes the lock; the IRQL before.
-fn acquire(number: u32, level: u8, caller: u64, function: &str) -> Result<u8, Stop> {
+fn acquire(number: u32, level: u8, caller: u64, function: &str) -> Result<u8, NoReturn> {
     let at = index(number, function)?;
     let old = cpu::irql();
     if number == CANCEL {
@@ -89,7 +89,7 @@ fn attempt(
     old_irql: u64,
     caller: u64,
     function: &str,
-) -> Result<bool, Stop> {
+) -> Result<bool, NoReturn> {
     let at = index(number, function)?;
     let old = cpu::irql();
     driver_mem::write_u8(old_irql, old)?;
@@ -140,7 +140,7 @@ exports! {
         let holder = HOLDERS.lock()[at].take();
         if holder.is_none() {
             let what = format!("{function} was called for the queued spin lock {number}, which is not held (SPIN_LOCK_NOT_OWNED)");
-            return Err(Stop::bug_check(0x10, [u64::from(number), 0, 0, 0], what));
+            return Err(NoReturn::bug_check(0x10, [u64::from(number), 0, 0, 0], what));
         }
         irql::lower(old, function, call.return_address())
     }

@@ -4,7 +4,7 @@
 
 use nt_status::{STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::gate::{Return, Stop};
+use ntbox_host::gate::{ExportResult, NoReturn};
 use ntbox_host::{cpu, driver_mem};
 
 use super::dpc;
@@ -14,8 +14,8 @@ use crate::base::export::exports;
 const WATCHDOG_INFORMATION: u64 = 0x14;
 
 /// The stop for an interrupt object that cannot be one: none is ever connected.
-fn no_interrupt(function: &str, interrupt: u64) -> Return {
-    Err(Stop::bug_check(
+fn no_interrupt(function: &str, interrupt: u64) -> ExportResult {
+    Err(NoReturn::bug_check(
         0x50,
         [interrupt, 0, 0, 0],
         format!(

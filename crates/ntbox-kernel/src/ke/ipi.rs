@@ -6,13 +6,13 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::upcall::{Purpose, call_driver_for};
 use ntbox_host::{bug_check, cpu, process};
 
 use super::processor;
-use super::sched::{Spin, Spinning};
-use crate::base::call_context::Caller;
+use super::sched::{Spin, SpinWait};
+use crate::base::call_context::CallContext;
 use crate::base::diag;
 use crate::mm::kernel_stack;
 
@@ -39,7 +39,7 @@ pub fn pending_on(number: usize) -> bool {
 ///
 /// # Errors
 /// Another processor does not come to it.
-pub fn broadcast(routine: u64, context: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
+pub fn broadcast(routine: u64, context: u64, caller: &CallContext<'_>) -> Result<u64, NoReturn> {
     let others = processor::mask() & !(1 << cpu::number());
     if others != 0 {
         wait_until(|| !UNDER_WAY.load(Ordering::Relaxed))?;
@@ -64,11 +64,11 @@ fn all_are_there() -> bool {
     ASKED.load(Ordering::Relaxed) == 0
 }
 
-fn wait_until(done: impl Fn() -> bool) -> Result<(), Stop> {
+fn wait_until(done: impl Fn() -> bool) -> Result<(), NoReturn> {
     if done() {
         return Ok(());
     }
-    let spinning = Spinning::on(Spin::Call);
+    let spinning = SpinWait::on(Spin::Call);
     while !done() {
         spinning.turn().map_err(|why| locked_up(&why))?;
     }
@@ -77,8 +77,8 @@ fn wait_until(done: impl Fn() -> bool) -> Result<(), Stop> {
 
 /// The stop for processors of which none gets any further: what watches over the
 /// time at `DISPATCH_LEVEL` stops Windows then (`DPC_WATCHDOG_VIOLATION`).
-pub fn locked_up(why: &str) -> Stop {
-    Stop::bug_check(
+pub fn locked_up(why: &str) -> NoReturn {
+    NoReturn::bug_check(
         bug_check::HUNG,
         [1, 0, 0, 0],
         format!("no processor gets any further, for ever: {why}"),
@@ -98,7 +98,7 @@ pub fn answer() {
     let context = CONTEXT.load(Ordering::Relaxed);
     let before = cpu::set_irql(IPI_LEVEL);
     if let Err(stop) = wait_until(all_are_there) {
-        Caller::kernel(0).end(stop);
+        CallContext::kernel(0).end(stop);
     }
     call_driver_for(Purpose::Interrupt, routine, &[context], stack(), None);
     let after = cpu::set_irql(before);

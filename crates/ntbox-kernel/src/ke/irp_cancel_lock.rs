@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nt_layout::{IoStackLocation, Irp};
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use ntbox_host::{cpu, driver_mem};
 
-use super::sched::{Spin, Spinning};
+use super::sched::{Spin, SpinWait};
 use super::{ipi, wait};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::lock_class::LockClass;
@@ -20,21 +20,21 @@ use crate::base::{diag, events, lock_class};
 
 /// The holder of the cancel spin lock: the return address of the call that acquired
 /// it, and the processor that called.
-static HOLDER: Exclusive<Option<(u64, u32)>> = Exclusive::new(None);
+static HOLDER: KernelCell<Option<(u64, u32)>> = KernelCell::new(None);
 
 fn holder<T>(work: impl FnOnce(&mut Option<(u64, u32)>) -> T) -> T {
     work(&mut HOLDER.lock())
 }
 
 /// Acquires the cancel spin lock. Returns the IRQL before.
-pub fn acquire(caller: u64) -> Result<u8, Stop> {
+pub fn acquire(caller: u64) -> Result<u8, NoReturn> {
     let before = cpu::set_irql(cpu::irql().max(DISPATCH_LEVEL));
     events::lock_acquiring(lock_class::CANCEL_LOCK, LockClass::SpinLock, caller);
     if holder(|holder| holder.is_some()) {
-        let spinning = Spinning::on(Spin::CancelLock(caller));
+        let spinning = SpinWait::on(Spin::CancelLock(caller));
         while let Some((by, processor)) = holder(|holder| *holder) {
             if processor == cpu::number() {
-                return Err(Stop::bug_check(
+                return Err(NoReturn::bug_check(
                     0x0f,
                     [by, caller, 0, 0],
                     "the cancel spin lock was acquired by the processor that holds it (SPIN_LOCK_ALREADY_OWNED)",
@@ -59,9 +59,9 @@ fn is_held_here() -> bool {
 }
 
 /// Releases it.
-pub fn release(irql: u8, caller: u64) -> Result<(), Stop> {
+pub fn release(irql: u8, caller: u64) -> Result<(), NoReturn> {
     if holder(Option::take).is_none() {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x10,
             [caller, 0, 0, 0],
             "the cancel spin lock was released and is not held (SPIN_LOCK_NOT_OWNED)",
@@ -81,7 +81,7 @@ pub fn is_any_cancelled() -> bool {
 }
 
 /// `IoCancelIrp`: whether a cancel routine was called.
-pub fn cancel(irp: u64, caller: &Caller<'_>) -> Result<bool, Stop> {
+pub fn cancel(irp: u64, caller: &CallContext<'_>) -> Result<bool, NoReturn> {
     let before = acquire(caller.address())?;
     let fields: DriverPtr<Irp> = DriverPtr::new(irp);
     fields.set(|irp| &irp.cancel, 1)?;
@@ -126,6 +126,6 @@ exports! {
 
     /// `IoCancelIrp`.
     fn IoCancelIrp<call>(irp: u64) -> bool [max DISPATCH_LEVEL, wdm] {
-        cancel(irp, &Caller::of(call))
+        cancel(irp, &CallContext::of(call))
     }
 }

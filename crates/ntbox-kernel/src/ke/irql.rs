@@ -4,9 +4,9 @@
 
 use ntbox_api::rules;
 use ntbox_host::cpu;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use rustc_hash::FxHashSet;
 
 use super::{dpc, lock_owner};
@@ -14,7 +14,7 @@ use crate::base::export::exports;
 use crate::base::{diag, thread_table};
 
 /// Threads, and DPCs by their processors, that have read CR8 since they last wrote it.
-static INLINE_READS: Exclusive<Option<FxHashSet<u64>>> = Exclusive::new(None);
+static INLINE_READS: KernelCell<Option<FxHashSet<u64>>> = KernelCell::new(None);
 
 fn inline_reads<T>(work: impl FnOnce(&mut FxHashSet<u64>) -> T) -> T {
     work(INLINE_READS.lock().get_or_insert_default())
@@ -51,15 +51,15 @@ pub fn write_inline(new: u8, pc: u64) {
 }
 
 /// The stop for an IRQL change in the wrong direction.
-fn wrong_way(code: u32, from: u8, to: u8, function: &str) -> Stop {
-    Stop::bug_check(
+fn wrong_way(code: u32, from: u8, to: u8, function: &str) -> NoReturn {
+    NoReturn::bug_check(
         code,
         [u64::from(from), u64::from(to), 0, 0],
         format!("{function} was called at IRQL {from} for IRQL {to}"),
     )
 }
 
-fn raise(new: u8, function: &str) -> Result<u8, Stop> {
+fn raise(new: u8, function: &str) -> Result<u8, NoReturn> {
     let old = cpu::irql();
     if new < old || new > HIGH_LEVEL {
         // IRQL_NOT_GREATER_OR_EQUAL.
@@ -69,7 +69,7 @@ fn raise(new: u8, function: &str) -> Result<u8, Stop> {
 }
 
 /// Lowers the IRQL; `caller` is where the driver asked for it.
-pub fn lower(new: u8, function: &str, caller: u64) -> Result<(), Stop> {
+pub fn lower(new: u8, function: &str, caller: u64) -> Result<(), NoReturn> {
     let old = cpu::irql();
     if new > old {
         // IRQL_NOT_LESS_OR_EQUAL.

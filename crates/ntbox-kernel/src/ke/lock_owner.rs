@@ -35,7 +35,7 @@ impl Mode {
 
 /// A spin lock that a processor holds.
 #[derive(Debug, Clone, Copy)]
-pub struct Held {
+pub struct HeldSpinLock {
     /// Address of the lock.
     pub lock: u64,
     /// How it is held.
@@ -52,12 +52,12 @@ pub struct Held {
 
 thread_local! {
     /// Of all processors, which are one thread of the host.
-    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<HeldSpinLock>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Notes that this processor now holds a lock, at the current IRQL.
 pub fn add(lock: u64, mode: Mode, caller: u64) {
-    insert(Held {
+    insert(HeldSpinLock {
         lock,
         mode,
         processor: cpu::number(),
@@ -68,7 +68,7 @@ pub fn add(lock: u64, mode: Mode, caller: u64) {
 }
 
 /// Notes that a lock is held.
-pub fn insert(held: Held) {
+pub fn insert(held: HeldSpinLock) {
     HELD.with_borrow_mut(|list| {
         // Entries may have outlived their lock: the driver may initialise it
         // anew or free its memory.
@@ -81,10 +81,10 @@ pub fn insert(held: Held) {
 
 /// Notes that a lock is no longer held, by this processor if it is among several;
 /// returns what was known.
-pub fn remove(lock: u64) -> Option<Held> {
+pub fn remove(lock: u64) -> Option<HeldSpinLock> {
     let here = cpu::number();
     HELD.with_borrow_mut(|list| {
-        let own = |entry: &Held| entry.lock == lock && entry.processor == here;
+        let own = |entry: &HeldSpinLock| entry.lock == lock && entry.processor == here;
         let at = list.iter().rposition(own);
         let at = at.or_else(|| list.iter().rposition(|entry| entry.lock == lock))?;
         Some(list.remove(at))
@@ -92,14 +92,14 @@ pub fn remove(lock: u64) -> Option<Held> {
 }
 
 /// What is known of a lock that is held: by this processor if it is among several.
-pub fn find(lock: u64) -> Option<Held> {
+pub fn find(lock: u64) -> Option<HeldSpinLock> {
     find_here(lock).or_else(|| {
         HELD.with_borrow(|list| list.iter().rev().find(|entry| entry.lock == lock).copied())
     })
 }
 
 /// What is known of a lock that this processor holds.
-pub fn find_here(lock: u64) -> Option<Held> {
+pub fn find_here(lock: u64) -> Option<HeldSpinLock> {
     let here = cpu::number();
     HELD.with_borrow(|list| {
         let mut entries = list.iter().rev();
@@ -133,7 +133,7 @@ pub fn place(caller: u64) -> String {
 }
 
 /// Where a lock was taken, in words.
-pub fn taken_by(held: Held) -> String {
+pub fn taken_by(held: HeldSpinLock) -> String {
     diag::location(held.caller).map_or_else(
         || "it was acquired before".to_owned(),
         |place| format!("it was acquired by {}+{:#x}", place.module, place.offset),
@@ -168,7 +168,7 @@ pub fn check_lowered(new: u8, caller: u64) {
 /// has returned, and forgets them.
 pub fn check_returned() {
     let here = cpu::number();
-    let held: Vec<Held> = HELD.with_borrow_mut(|list| {
+    let held: Vec<HeldSpinLock> = HELD.with_borrow_mut(|list| {
         let own = list.extract_if(.., |held| held.processor == here);
         own.collect()
     });
@@ -184,7 +184,7 @@ pub fn check_returned() {
 
 /// Locks that are still held. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {
-    let leak = |held: Held| {
+    let leak = |held: HeldSpinLock| {
         let message = format!("the {} at {:#018x} is held", held.mode.name(), held.lock);
         Leak::new(rules::SPIN_LOCK_HELD, message, held.caller)
     };

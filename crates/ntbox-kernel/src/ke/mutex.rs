@@ -3,7 +3,7 @@
 
 use nt_layout::Kmutant;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 
 use super::lock_owner::place;
@@ -24,7 +24,7 @@ const fn kmutant(va: u64) -> DriverPtr<Kmutant> {
     DriverPtr::new(va)
 }
 
-fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
+fn initialize(va: u64, disables_apcs: bool) -> Result<(), NoReturn> {
     const SIZE: u64 = DriverPtr::<Kmutant>::SIZE;
     // Windows 10 clears all of it, and keeps no size in the header of this kind.
     driver_mem::fill(va, 0, SIZE)?;
@@ -35,7 +35,7 @@ fn initialize(va: u64, disables_apcs: bool) -> Result<(), Stop> {
 }
 
 /// Whether holding a mutex keeps normal kernel APCs away.
-pub fn disables_apcs(va: u64) -> Result<bool, Stop> {
+pub fn disables_apcs(va: u64) -> Result<bool, NoReturn> {
     Ok(kmutant(va).get(|mutex| &mutex.apc_disable)? != 0)
 }
 
@@ -62,7 +62,7 @@ pub fn held_text(thread: u64) -> Option<String> {
 
 /// Frees a mutex, however often its owner has taken it; lifts the priority of
 /// the thread that takes it.
-pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), Stop> {
+pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), NoReturn> {
     object::set_state(va, 1)?;
     kmutant(va).set(|mutex| &mutex.owner_thread, 0)?;
     kmutant(va).set(|mutex| &mutex.abandoned, u8::from(abandoned))?;
@@ -77,12 +77,12 @@ pub fn free(va: u64, owner: u64, abandoned: bool, increment: i32) -> Result<(), 
 }
 
 /// Releases it once; the signal state before.
-fn release(va: u64, increment: i32) -> Result<i32, Stop> {
+fn release(va: u64, increment: i32) -> Result<i32, NoReturn> {
     let thread = thread_table::current_thread();
     let before = object::state(va)?;
     if kmutant(va).get(|mutex| &mutex.owner_thread)? != thread || before > 0 {
         let abandoned = kmutant(va).get(|mutex| &mutex.abandoned)? != 0;
-        return Err(Stop::raise(if abandoned {
+        return Err(NoReturn::raise(if abandoned {
             ABANDONED
         } else {
             nt_status::STATUS_MUTANT_NOT_OWNED
@@ -97,7 +97,7 @@ fn release(va: u64, increment: i32) -> Result<i32, Stop> {
 }
 
 /// Takes it from its owner, if it has one; the signal state before.
-fn abandon(va: u64, increment: i32) -> Result<i32, Stop> {
+fn abandon(va: u64, increment: i32) -> Result<i32, NoReturn> {
     let before = object::state(va)?;
     if before < 1 {
         let owner = kmutant(va).get(|mutex| &mutex.owner_thread)?;

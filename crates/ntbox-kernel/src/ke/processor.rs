@@ -9,11 +9,11 @@ use nt_status::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS}
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{cpu, driver_mem};
 
 use super::{ipi, sched};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
@@ -61,7 +61,7 @@ fn count_in(group: u16) -> u32 {
 
 /// The affinity that a driver has given each thread; no entry for those that run
 /// wherever they did before.
-static AFFINITIES: Exclusive<BTreeMap<u64, u64>> = Exclusive::new(BTreeMap::new());
+static AFFINITIES: KernelCell<BTreeMap<u64, u64>> = KernelCell::new(BTreeMap::new());
 
 /// Whether a thread may run on a processor.
 pub fn allows(thread: u64, number: usize) -> bool {
@@ -146,7 +146,7 @@ fn write_number(at: u64, number: u32) -> Result<(), Fault> {
 
 /// Handles of registrations that nothing ever happens to: processors come only at
 /// boot, and nothing raises a nonmaskable interrupt.
-static REGISTRATIONS: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+static REGISTRATIONS: KernelCell<BTreeSet<u64>> = KernelCell::new(BTreeSet::new());
 
 fn register(kind: &str, routine: u64, caller: u64) -> u64 {
     let Some(handle) = pool::allocate(PoolKind::NonPaged, 0x20, TAG) else {
@@ -177,7 +177,7 @@ fn deregister(handle: u64) -> bool {
 
 /// Tells a routine of each processor, as if it were just added: that it begins,
 /// and that it is done. False if the routine refuses one.
-fn tell_existing(routine: u64, context: u64, caller: &Caller<'_>) -> Result<bool, Fault> {
+fn tell_existing(routine: u64, context: u64, caller: &CallContext<'_>) -> Result<bool, Fault> {
     // The status is behind the structure.
     const SIZE: u64 = 2 * DriverPtr::<KeProcessorChangeNotifyContext>::SIZE;
     let change = (caller.stack() & !15).wrapping_sub(SIZE);
@@ -318,7 +318,7 @@ exports! {
     /// `KeIpiGenericCall`: calls the routine on every processor at `IPI_LEVEL`; what
     /// it returned on this one.
     fn KeIpiGenericCall<call>(routine: u64, context: u64) -> u64 [max ipi::IPI_LEVEL - 1, wdm] {
-        ipi::broadcast(routine, context, &Caller::of(call))
+        ipi::broadcast(routine, context, &CallContext::of(call))
     }
 
     /// `KeRegisterProcessorChangeCallback`: with flag 1 it hears of those that are
@@ -327,7 +327,7 @@ exports! {
         [max PASSIVE_LEVEL, wdm] fails 0 {
         /// `KE_PROCESSOR_CHANGE_ADD_EXISTING`.
         const ADD_EXISTING: u32 = 1;
-        if flags & ADD_EXISTING != 0 && !tell_existing(routine, context, &Caller::of(call))? {
+        if flags & ADD_EXISTING != 0 && !tell_existing(routine, context, &CallContext::of(call))? {
             return Ok(0);
         }
         Ok(register("processor change callback", routine, call.return_address()))

@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 
 use nt_layout::{Kqueue, ListEntry};
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use super::apc::Place;
+use super::apc::DeliveryPoint;
 use super::object::Kind;
-use super::sched::{Id, Woken};
-use super::wait::{Patience, TIMEOUT, check_blocking};
+use super::sched::{Id, WakeReason};
+use super::wait::{TIMEOUT, Timeout, check_blocking};
 use super::{apc, object, processor, sched, wait_flag};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
@@ -34,17 +34,17 @@ struct Waiter {
 }
 
 /// Who waits, and which queue each thread belongs to.
-struct State {
+struct QueueState {
     waiters: Vec<Waiter>,
     of_thread: BTreeMap<u64, u64>,
 }
 
-static STATE: Exclusive<State> = Exclusive::new(State {
+static STATE: KernelCell<QueueState> = KernelCell::new(QueueState {
     waiters: Vec::new(),
     of_thread: BTreeMap::new(),
 });
 
-fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut QueueState) -> T) -> T {
     work(&mut STATE.lock())
 }
 
@@ -89,7 +89,7 @@ fn hand_over(queue: u64, result: u64) -> Result<bool, Fault> {
 }
 
 /// Takes the first entry out of the queue, if there is one.
-fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
+fn take_first(queue: u64) -> Result<Option<u64>, NoReturn> {
     let head = kqueue(queue).at(|queue| &queue.entry_list_head).address();
     let entry = links(head).get(|entry| &entry.flink)?;
     if entry == head {
@@ -98,7 +98,7 @@ fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
     let next = links(entry).get(|entry| &entry.flink)?;
     let previous = links(entry).get(|entry| &entry.blink)?;
     if next == 0 || previous == 0 {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x96,
             [entry, queue, 0, 0],
             format!(
@@ -115,7 +115,7 @@ fn take_first(queue: u64) -> Result<Option<u64>, Stop> {
 
 /// Gives an entry to a thread that waits, or puts it in; the number of entries
 /// before.
-fn insert(queue: u64, entry: u64, at_head: bool) -> Result<i32, Stop> {
+fn insert(queue: u64, entry: u64, at_head: bool) -> Result<i32, NoReturn> {
     let before = object::state(queue)?;
     if has_room(queue)? && hand_over(queue, entry)? {
         links(entry).set(|entry| &entry.flink, 0)?;
@@ -136,7 +136,7 @@ fn insert(queue: u64, entry: u64, at_head: bool) -> Result<i32, Stop> {
 }
 
 /// A thread no longer runs for a queue: another one may.
-fn leave(queue: u64) -> Result<(), Stop> {
+fn leave(queue: u64) -> Result<(), NoReturn> {
     count(queue, -1)?;
     let waits = with(|state| {
         let mut waiters = state.waiters.iter();
@@ -153,7 +153,7 @@ fn leave(queue: u64) -> Result<(), Stop> {
 
 /// The queue of a thread, which is about to wait for something else, lets another
 /// one run.
-pub fn thread_blocks(thread: u64) -> Result<(), Stop> {
+pub fn thread_blocks(thread: u64) -> Result<(), NoReturn> {
     match with(|state| state.of_thread.get(&thread).copied()) {
         Some(queue) => leave(queue),
         None => Ok(()),
@@ -161,7 +161,7 @@ pub fn thread_blocks(thread: u64) -> Result<(), Stop> {
 }
 
 /// The thread goes on, even if its queue has too many then.
-pub fn thread_goes_on(thread: u64) -> Result<(), Stop> {
+pub fn thread_goes_on(thread: u64) -> Result<(), NoReturn> {
     match with(|state| state.of_thread.get(&thread).copied()) {
         Some(queue) => Ok(count(queue, 1)?),
         None => Ok(()),
@@ -169,7 +169,7 @@ pub fn thread_goes_on(thread: u64) -> Result<(), Stop> {
 }
 
 /// A thread ends, or waits for another queue.
-pub fn thread_leaves(thread: u64) -> Result<(), Stop> {
+pub fn thread_leaves(thread: u64) -> Result<(), NoReturn> {
     match with(|state| state.of_thread.remove(&thread)) {
         Some(queue) => leave(queue),
         None => Ok(()),
@@ -200,7 +200,12 @@ fn is_run_down(queue: u64) -> Result<bool, Fault> {
 
 /// Takes an entry for the current thread, waiting if need be: its address, or a
 /// status.
-fn remove(queue: u64, mode: u8, patience: Patience, caller: Caller<'_>) -> Result<u64, Stop> {
+fn remove(
+    queue: u64,
+    mode: u8,
+    patience: Timeout,
+    caller: CallContext<'_>,
+) -> Result<u64, NoReturn> {
     wait_flag::begin();
     check_blocking(queue, patience)?;
     if is_run_down(queue)? {
@@ -234,9 +239,9 @@ fn wait(
     queue: u64,
     thread: u64,
     mode: u8,
-    patience: Patience,
-    caller: Caller<'_>,
-) -> Result<QueueWaitResult, Stop> {
+    patience: Timeout,
+    caller: CallContext<'_>,
+) -> Result<QueueWaitResult, NoReturn> {
     let own = |own| QueueWaitResult {
         handed_over: None,
         own,
@@ -252,9 +257,9 @@ fn wait(
             return Ok(own(status.into()));
         }
         let deadline = match patience {
-            Patience::None => return Ok(own(TIMEOUT.into())),
-            Patience::Until(time) => Some(time),
-            Patience::Forever => None,
+            Timeout::None => return Ok(own(TIMEOUT.into())),
+            Timeout::Until(time) => Some(time),
+            Timeout::Forever => None,
         };
         with(|state| {
             state.waiters.push(Waiter {
@@ -275,15 +280,15 @@ fn wait(
                 own: 0,
             });
         }
-        if woken == Woken::Timeout {
+        if woken == WakeReason::Timeout {
             return Ok(own(TIMEOUT.into()));
         }
-        apc::deliver(&Place::Call(caller));
+        apc::deliver(&DeliveryPoint::Call(caller));
     }
 }
 
 /// Empties a queue for good; its first entry, to which the others are linked.
-fn run_down(queue: u64) -> Result<u64, Stop> {
+fn run_down(queue: u64) -> Result<u64, NoReturn> {
     let flags = kqueue(queue).at(|queue| &queue.header.signalling);
     flags.write(flags.read()? | RUN_DOWN)?;
     let head = kqueue(queue).at(|queue| &queue.entry_list_head).address();
@@ -324,7 +329,7 @@ exports! {
 
     /// `KeRemoveQueue`: an entry, or a status in place of its address.
     fn KeRemoveQueue<call>(queue: u64, mode: u8, timeout: u64) -> u64 [max DISPATCH_LEVEL, ntifs] {
-        remove(queue, mode, Patience::read(timeout)?, Caller::of(call))
+        remove(queue, mode, Timeout::read(timeout)?, CallContext::of(call))
     }
 
     /// `KeRundownQueue`: the first of the entries that it had, or NULL; those who

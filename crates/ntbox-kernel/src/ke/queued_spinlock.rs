@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use nt_layout::KlockQueueHandle;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{cpu, driver_mem};
 
-use super::lock_owner::{Held, Mode};
-use super::sched::{Spin, Spinning};
+use super::lock_owner::{HeldSpinLock, Mode};
+use super::sched::{Spin, SpinWait};
 use super::spinlock::{already_owned, at_dispatch, lower, not_owned, raise, rule};
 use super::{ipi, lock_owner};
 use crate::base::driver_ptr::DriverPtr;
@@ -27,19 +27,19 @@ const SYNCH_LEVEL: u8 = 12;
 const WAITS: u64 = 1;
 
 /// Handles that wait, and what will be known of the lock when it is theirs.
-static WAITING: Exclusive<BTreeMap<u64, Held>> = Exclusive::new(BTreeMap::new());
+static WAITING: KernelCell<BTreeMap<u64, HeldSpinLock>> = KernelCell::new(BTreeMap::new());
 
 /// The fields of the `KLOCK_QUEUE_HANDLE` at an address.
 const fn queue_handle(handle: u64) -> DriverPtr<KlockQueueHandle> {
     DriverPtr::new(handle)
 }
 
-fn waiting<T>(work: impl FnOnce(&mut BTreeMap<u64, Held>) -> T) -> T {
+fn waiting<T>(work: impl FnOnce(&mut BTreeMap<u64, HeldSpinLock>) -> T) -> T {
     work(&mut WAITING.lock())
 }
 
 /// Takes a lock through a handle; `old` is the IRQL that its release restores.
-fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Result<(), Stop> {
+fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Result<(), NoReturn> {
     queue_handle(handle).set(|handle| &handle.lock_queue.next, 0)?;
     queue_handle(handle).set(|handle| &handle.lock_queue.lock, lock)?;
     queue_handle(handle).set(|handle| &handle.old_irql, old)?;
@@ -51,7 +51,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
         return Ok(());
     }
     let here = cpu::number();
-    let elsewhere = |held: Held| held.mode == Mode::Queued && held.processor != here;
+    let elsewhere = |held: HeldSpinLock| held.mode == Mode::Queued && held.processor != here;
     if !lock_owner::find(lock).is_some_and(elsewhere) {
         return Err(already_owned(lock, last, function));
     }
@@ -59,7 +59,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
     queue_handle(last).set(|handle| &handle.lock_queue.next, handle)?;
     queue_handle(handle).set(|handle| &handle.lock_queue.lock, lock | WAITS)?;
     driver_mem::write_u64(lock, handle)?;
-    let held = Held {
+    let held = HeldSpinLock {
         lock,
         mode: Mode::Queued,
         processor: here,
@@ -68,7 +68,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
         is_reported: false,
     };
     waiting(|waiting| waiting.insert(handle, held));
-    let spinning = Spinning::on(Spin::Lock { lock, caller });
+    let spinning = SpinWait::on(Spin::Lock { lock, caller });
     while queue_handle(handle).get(|handle| &handle.lock_queue.lock)? & WAITS != 0 {
         spinning.turn().map_err(|why| ipi::locked_up(&why))?;
     }
@@ -77,7 +77,7 @@ fn acquire(lock: u64, handle: u64, old: u8, function: &str, caller: u64) -> Resu
 }
 
 /// Gives back the lock of a handle; returns its address and what was known.
-fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
+fn release(handle: u64, function: &str) -> Result<(u64, Option<HeldSpinLock>), NoReturn> {
     let lock = queue_handle(handle).get(|handle| &handle.lock_queue.lock)?;
     if lock == 0 || lock & WAITS != 0 {
         return Err(mismatch(lock, handle, 0, function));
@@ -102,8 +102,8 @@ fn release(handle: u64, function: &str) -> Result<(u64, Option<Held>), Stop> {
     }
 }
 
-fn mismatch(lock: u64, handle: u64, word: u64, function: &str) -> Stop {
-    Stop::bug_check(
+fn mismatch(lock: u64, handle: u64, word: u64, function: &str) -> NoReturn {
+    NoReturn::bug_check(
         0xc4,
         [0x1009, lock, handle, 0],
         format!(
@@ -120,13 +120,13 @@ fn raise_and_acquire(
     handle: u64,
     function: &str,
     caller: u64,
-) -> Result<(), Stop> {
+) -> Result<(), NoReturn> {
     let old = raise(level, function, lock, caller);
     acquire(lock, handle, old, function, caller)
 }
 
 /// Gives the lock back and goes back to the IRQL before it was taken.
-fn release_and_lower(handle: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn release_and_lower(handle: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let (lock, held) = release(handle, function)?;
     let old = queue_handle(handle).get(|handle| &handle.old_irql)?;
     lower(old, function, held, lock, caller)

@@ -10,12 +10,12 @@
 //! [`queued_spinlock`]: super::queued_spinlock
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 use ntbox_host::{cpu, driver_mem};
 
 use super::lock_owner::Mode;
-use super::sched::{Spin, Spinning};
+use super::sched::{Spin, SpinWait};
 use super::{ipi, irql, lock_owner};
 use crate::base::export::exports;
 use crate::base::lock_class::LockClass;
@@ -71,10 +71,10 @@ pub(crate) fn at_dispatch(rule: u64, function: &str, lock: u64, caller: u64) {
 pub(crate) fn lower(
     new: u8,
     function: &str,
-    held: Option<lock_owner::Held>,
+    held: Option<lock_owner::HeldSpinLock>,
     lock: u64,
     caller: u64,
-) -> Result<(), Stop> {
+) -> Result<(), NoReturn> {
     let current = cpu::irql();
     let expected = held.map_or(cpu::DISPATCH_LEVEL, |held| held.irql);
     if current != cpu::DISPATCH_LEVEL && current != expected {
@@ -88,12 +88,12 @@ pub(crate) fn lower(
 }
 
 /// The stop for a lock that will never be free.
-pub(crate) fn already_owned(lock: u64, word: u64, function: &str) -> Stop {
+pub(crate) fn already_owned(lock: u64, word: u64, function: &str) -> NoReturn {
     let why = lock_owner::find(lock).map_or_else(
         || format!("it holds {word:#x}, and nobody has acquired it: it was never initialised, or was overwritten"),
         lock_owner::taken_by,
     );
-    Stop::bug_check(
+    NoReturn::bug_check(
         0x0f,
         [lock, word, 0, 0],
         format!("{function} would wait for ever for the spin lock at {lock:#018x}: {why}"),
@@ -105,13 +105,13 @@ pub(crate) fn acquire_by(
     lock: u64,
     function: &str,
     caller: u64,
-    word: impl Fn() -> Result<u64, Stop>,
-    mut attempt: impl FnMut() -> Result<bool, Stop>,
-) -> Result<(), Stop> {
+    word: impl Fn() -> Result<u64, NoReturn>,
+    mut attempt: impl FnMut() -> Result<bool, NoReturn>,
+) -> Result<(), NoReturn> {
     if attempt()? {
         return Ok(());
     }
-    let spinning = Spinning::on(Spin::Lock { lock, caller });
+    let spinning = SpinWait::on(Spin::Lock { lock, caller });
     loop {
         let here = cpu::number();
         if lock_owner::find(lock).is_none_or(|held| held.processor == here) {
@@ -125,8 +125,8 @@ pub(crate) fn acquire_by(
 }
 
 /// The stop for the release of a lock that nobody holds.
-pub(crate) fn not_owned(lock: u64, function: &str) -> Stop {
-    Stop::bug_check(
+pub(crate) fn not_owned(lock: u64, function: &str) -> NoReturn {
+    NoReturn::bug_check(
         0x10,
         [lock, 0, 0, 0],
         format!("{function} was called for the spin lock at {lock:#018x}, which is not held"),
@@ -134,7 +134,7 @@ pub(crate) fn not_owned(lock: u64, function: &str) -> Stop {
 }
 
 /// Takes a free lock at the current IRQL. False if it is held.
-pub(crate) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Stop> {
+pub(crate) fn try_acquire(lock: u64, caller: u64) -> Result<bool, NoReturn> {
     let free = driver_mem::compare_exchange_u64(lock, FREE, HELD)? == FREE;
     if free {
         lock_owner::add(lock, Mode::Ordinary, caller);
@@ -144,21 +144,24 @@ pub(crate) fn try_acquire(lock: u64, caller: u64) -> Result<bool, Stop> {
 }
 
 /// Takes a lock at the current IRQL.
-pub(crate) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), Stop> {
+pub(crate) fn acquire(lock: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let word = || Ok(driver_mem::read_u64(lock)?);
     events::lock_acquiring(lock, LockClass::SpinLock, caller);
     acquire_by(lock, function, caller, word, || try_acquire(lock, caller))
 }
 
 /// Gives a lock back, at any IRQL; returns what was known of it.
-pub(crate) fn release(lock: u64, function: &str) -> Result<Option<lock_owner::Held>, Stop> {
+pub(crate) fn release(
+    lock: u64,
+    function: &str,
+) -> Result<Option<lock_owner::HeldSpinLock>, NoReturn> {
     match driver_mem::compare_exchange_u64(lock, HELD, FREE)? {
         HELD => {
             events::lock_released(lock);
             Ok(lock_owner::remove(lock))
         }
         FREE => Err(not_owned(lock, function)),
-        word => Err(Stop::bug_check(
+        word => Err(NoReturn::bug_check(
             0xc4,
             [0x1009, lock, 0, 0],
             format!(
@@ -169,14 +172,14 @@ pub(crate) fn release(lock: u64, function: &str) -> Result<Option<lock_owner::He
 }
 
 /// Raises the IRQL, takes the lock, and returns the IRQL before.
-fn raise_and_acquire(level: u8, lock: u64, function: &str, caller: u64) -> Result<u8, Stop> {
+fn raise_and_acquire(level: u8, lock: u64, function: &str, caller: u64) -> Result<u8, NoReturn> {
     let old = raise(level, function, lock, caller);
     acquire(lock, function, caller)?;
     Ok(old)
 }
 
 /// Gives the lock back and lowers the IRQL.
-fn release_and_lower(lock: u64, new: u8, function: &str, caller: u64) -> Result<(), Stop> {
+fn release_and_lower(lock: u64, new: u8, function: &str, caller: u64) -> Result<(), NoReturn> {
     let held = release(lock, function)?;
     lower(new, function, held, lock, caller)
 }

@@ -7,7 +7,7 @@ use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::memory_map::PAGE_SIZE;
 use ntbox_host::{cpu, upcall};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::thread_table;
 use crate::mm;
@@ -26,7 +26,7 @@ fn call_out(call: &Call<'_>, routine: u64, parameter: u64, size: u64) -> u32 {
     let thread = thread_table::current_thread();
     let own = thread_table::thread(thread).map_or((0, 0), |info| info.stack);
     let top = call.frame().rsp;
-    let caller = Caller::of(call);
+    let caller = CallContext::of(call);
     let room = top.saturating_sub(own.0);
     if (own.0..own.1).contains(&top) && room >= size + RESERVE {
         caller.call(routine, &[parameter]);

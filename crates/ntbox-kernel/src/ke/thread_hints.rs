@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use nt_status::{STATUS_NO_YIELD_PERFORMED, STATUS_SUCCESS};
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::{processor, sched};
 use crate::base::export::exports;
@@ -19,7 +19,7 @@ struct Hints {
     stack_stays: bool,
 }
 
-static HINTS: Exclusive<BTreeMap<u64, Hints>> = Exclusive::new(BTreeMap::new());
+static HINTS: KernelCell<BTreeMap<u64, Hints>> = KernelCell::new(BTreeMap::new());
 
 /// A thread has ended: whether its stack had to stay in memory even so.
 pub fn ended(thread: u64) -> bool {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use nt_layout::Ktimer;
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use ntbox_host::hook::Hook;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::note_registrar;
 use ntbox_host::{driver_mem, kernel_entry, routine};
 
@@ -35,7 +35,7 @@ struct Timers {
     next: u64,
 }
 
-static TIMERS: Exclusive<Option<Timers>> = Exclusive::new(None);
+static TIMERS: KernelCell<Option<Timers>> = KernelCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut Timers) -> T) -> T {
     work(TIMERS.lock().get_or_insert_with(Timers::default))
@@ -89,13 +89,13 @@ pub fn routine_of(timer: u64) -> Option<u64> {
 ///
 /// # Errors
 /// `TIMER_OR_DPC_INVALID`.
-pub fn check_freed(va: u64, size: u64) -> Result<(), Stop> {
+pub fn check_freed(va: u64, size: u64) -> Result<(), NoReturn> {
     let range = va..va.saturating_add(size);
     let set = active();
     let stopped = |kind: u64, at: u64, what: String| {
         let what =
             format!("pool at {va:#018x}, {size} bytes, was freed with {what} in it, at {at:#018x}");
-        Stop::bug_check(TIMER_OR_DPC_INVALID, [kind, at, va, range.end], what)
+        NoReturn::bug_check(TIMER_OR_DPC_INVALID, [kind, at, va, range.end], what)
     };
     if let Some(timer) = set.iter().find(|timer| range.contains(timer)) {
         return Err(stopped(0, *timer, "a timer that is set".to_owned()));
@@ -127,8 +127,8 @@ pub fn expire(now: u64) {
     }) {
         if let Err(gone) = fire(timer, now) {
             let (kind, at, what) = match gone {
-                Gone::Timer => (0, timer, String::new()),
-                Gone::Dpc(dpc) => (1, dpc, format!(" for the DPC at {dpc:#018x}")),
+                FreedObject::Timer => (0, timer, String::new()),
+                FreedObject::Dpc(dpc) => (1, dpc, format!(" for the DPC at {dpc:#018x}")),
             };
             kernel_entry::bug_check(
                 TIMER_OR_DPC_INVALID,
@@ -143,19 +143,19 @@ pub fn expire(now: u64) {
     }
 }
 
-/// What is not there any more when a timer is due.
-enum Gone {
+/// The object that was freed before its timer expired.
+enum FreedObject {
     Timer,
     Dpc(u64),
 }
 
-impl From<Fault> for Gone {
+impl From<Fault> for FreedObject {
     fn from(_: Fault) -> Self {
         Self::Timer
     }
 }
 
-fn fire(timer: u64, now: u64) -> Result<(), Gone> {
+fn fire(timer: u64, now: u64) -> Result<(), FreedObject> {
     object::set_state(timer, 1)?;
     mark_inserted(timer, false)?;
     let period = u64::from(ktimer(timer).get(|timer| &timer.period)?);
@@ -170,7 +170,7 @@ fn fire(timer: u64, now: u64) -> Result<(), Gone> {
     wait::signal(timer)?;
     let dpc = ktimer(timer).get(|timer| &timer.dpc)?;
     if dpc != 0 {
-        dpc::insert(dpc, low, high).map_err(|_| Gone::Dpc(dpc))?;
+        dpc::insert(dpc, low, high).map_err(|_| FreedObject::Dpc(dpc))?;
     }
     Ok(())
 }

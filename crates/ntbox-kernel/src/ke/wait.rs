@@ -8,16 +8,16 @@ use std::fmt::Write as _;
 
 use nt_layout::{Kevent, Ksemaphore};
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{cpu, driver_mem, last_call, modules};
 
-use super::apc::Place;
+use super::apc::DeliveryPoint;
 use super::object::Kind;
-use super::sched::{Id, Woken};
+use super::sched::{Id, WakeReason};
 use super::{apc, object, priority, queue, sched, wait_flag};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::irp;
@@ -44,7 +44,7 @@ struct Waiter {
     caller: u64,
 }
 
-static WAITERS: Exclusive<Vec<Waiter>> = Exclusive::new(Vec::new());
+static WAITERS: KernelCell<Vec<Waiter>> = KernelCell::new(Vec::new());
 
 /// Who waits for what, as the end of a sentence: each begins with a semicolon.
 pub fn describe() -> String {
@@ -132,9 +132,9 @@ pub fn signal_boosting(va: u64, increment: i32) -> Result<(), Fault> {
     })
 }
 
-/// How long a wait may last.
+/// The timeout of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patience {
+pub enum Timeout {
     /// Not at all.
     None,
     /// To an interrupt time.
@@ -143,7 +143,7 @@ pub enum Patience {
     Forever,
 }
 
-impl Patience {
+impl Timeout {
     /// From the address of a `LARGE_INTEGER`, which may be NULL.
     pub fn read(timeout: u64) -> Result<Self, Fault> {
         if timeout == 0 {
@@ -164,7 +164,7 @@ pub struct Request<'a> {
     /// Whether all of them are wanted.
     pub all: bool,
     /// How long.
-    pub patience: Patience,
+    pub patience: Timeout,
     /// Processor mode on whose behalf: 1 is user mode.
     pub mode: u8,
     /// Whether an alert ends it.
@@ -172,12 +172,12 @@ pub struct Request<'a> {
     /// The request whose cancellation ends it; 0 for none.
     pub packet: u64,
     /// Where kernel APCs interrupt it; `None` if they wait for its end.
-    pub caller: Option<Caller<'a>>,
+    pub caller: Option<CallContext<'a>>,
 }
 
 /// Waits for one or all of some objects, on behalf of the kernel; returns the
 /// status.
-pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Stop> {
+pub fn wait(objects: Vec<u64>, all: bool, patience: Timeout) -> Result<u32, NoReturn> {
     wait_for(&Request {
         objects,
         all,
@@ -193,12 +193,12 @@ pub fn wait(objects: Vec<u64>, all: bool, patience: Patience) -> Result<u32, Sto
 ///
 /// # Errors
 /// It would.
-pub fn check_blocking(object: u64, patience: Patience) -> Result<(), Stop> {
+pub fn check_blocking(object: u64, patience: Timeout) -> Result<(), NoReturn> {
     let irql = cpu::irql();
-    if irql <= APC_LEVEL || patience == Patience::None {
+    if irql <= APC_LEVEL || patience == Timeout::None {
         return Ok(());
     }
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         0xb8,
         [u64::from(irql), object, 0, 0],
         format!(
@@ -208,10 +208,10 @@ pub fn check_blocking(object: u64, patience: Patience) -> Result<(), Stop> {
 }
 
 /// Looks whether these are objects that the thread can wait for.
-fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
+fn check_objects(objects: &[u64], thread: u64) -> Result<(), NoReturn> {
     for va in objects {
         let Some(kind) = Kind::of(*va)? else {
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 0x18,
                 [*va, 0, 0, 0],
                 format!(
@@ -223,14 +223,14 @@ fn check_objects(objects: &[u64], thread: u64) -> Result<(), Stop> {
             && object::state(*va)? == i32::MIN
             && object::mutex_owner(*va)? == thread
         {
-            return Err(Stop::raise(nt_status::STATUS_MUTANT_LIMIT_EXCEEDED));
+            return Err(NoReturn::raise(nt_status::STATUS_MUTANT_LIMIT_EXCEEDED));
         }
     }
     Ok(())
 }
 
 /// Waits; returns the status.
-pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
+pub fn wait_for(request: &Request<'_>) -> Result<u32, NoReturn> {
     wait_flag::begin();
     let first = request.objects.first().copied().unwrap_or(0);
     check_blocking(first, request.patience)?;
@@ -247,9 +247,9 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
             return Ok(nt_status::STATUS_CANCELLED);
         }
         let deadline = match request.patience {
-            Patience::None => return Ok(TIMEOUT),
-            Patience::Until(time) => Some(time),
-            Patience::Forever => None,
+            Timeout::None => return Ok(TIMEOUT),
+            Timeout::Until(time) => Some(time),
+            Timeout::Forever => None,
         };
         queue::thread_blocks(thread)?;
         let result = block(request, thread, deadline);
@@ -258,20 +258,20 @@ pub fn wait_for(request: &Request<'_>) -> Result<u32, Stop> {
             return Ok(status);
         }
         if let Some(caller) = request.caller {
-            apc::deliver(&Place::Call(caller));
+            apc::deliver(&DeliveryPoint::Call(caller));
         }
     }
 }
 
 /// The same for one object, whose order among other locks is looked at if it is a
 /// mutex that is waited for without an end.
-fn single(request: &Request<'_>) -> Result<u32, Stop> {
+fn single(request: &Request<'_>) -> Result<u32, NoReturn> {
     let object = request.objects.first().copied().unwrap_or(0);
     let caller = request.caller.map_or(0, |caller| caller.address());
     if !stack_trace_db::is_on() || Kind::of(object)? != Some(Kind::Mutant) {
         return wait_for(request);
     }
-    if request.patience == Patience::Forever {
+    if request.patience == Timeout::Forever {
         events::lock_acquiring(object, LockClass::Mutex, caller);
     }
     let thread = thread_table::current_thread();
@@ -302,7 +302,7 @@ fn block(request: &Request<'_>, thread: u64, deadline: Option<u64>) -> Option<u3
         let at = waiters.iter().position(|waiter| waiter.thread == id)?;
         waiters.remove(at).result
     });
-    result.or_else(|| (woken == Woken::Timeout).then_some(TIMEOUT))
+    result.or_else(|| (woken == WakeReason::Timeout).then_some(TIMEOUT))
 }
 
 /// Lets a thread that waits look at what came for it.
@@ -336,11 +336,11 @@ fn wait_key(id: Id) -> u64 {
 ///
 /// # Errors
 /// There are too many.
-pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, Stop> {
+pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, NoReturn> {
     /// Objects that a thread has room for by itself.
     const THREAD_WAIT_OBJECTS: u32 = 3;
     if count == 0 || count > MAXIMUM_WAIT_OBJECTS {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x0c,
             [u64::from(count), 0, 0, 0],
             format!(
@@ -349,7 +349,7 @@ pub fn read_objects(count: u32, array: u64, blocks: u64) -> Result<Vec<u64>, Sto
         ));
     }
     if blocks == 0 && count > THREAD_WAIT_OBJECTS {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x0c,
             [u64::from(count), 0, 0, 0],
             format!(
@@ -367,16 +367,16 @@ exports! {
     fn KeWaitForSingleObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32
         [max DISPATCH_LEVEL, wdm] {
         events::object_used(va, "KeWaitForSingleObject", call.return_address())?;
-        let patience = Patience::read(timeout)?;
-        let caller = Some(Caller::of(call));
+        let patience = Timeout::read(timeout)?;
+        let caller = Some(CallContext::of(call));
         single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
     }
 
     /// `KeWaitForMutexObject`, the same.
     fn KeWaitForMutexObject<call>(va: u64, reason: u32, mode: u8, alertable: bool, timeout: u64) -> u32
         [max DISPATCH_LEVEL, undocumented] {
-        let patience = Patience::read(timeout)?;
-        let caller = Some(Caller::of(call));
+        let patience = Timeout::read(timeout)?;
+        let caller = Some(CallContext::of(call));
         single(&Request { objects: vec![va], all: false, patience, mode, alertable, packet: 0, caller })
     }
 
@@ -388,8 +388,8 @@ exports! {
         for va in &objects {
             events::object_used(*va, "KeWaitForMultipleObjects", call.return_address())?;
         }
-        let patience = Patience::read(timeout)?;
-        let caller = Some(Caller::of(call));
+        let patience = Timeout::read(timeout)?;
+        let caller = Some(CallContext::of(call));
         wait_for(&Request { objects, all: kind == 0, patience, mode, alertable, packet: 0, caller })
     }
 
@@ -403,8 +403,8 @@ exports! {
             sched::yield_now();
             return Ok(0);
         }
-        let patience = Patience::Until(clock::deadline(time));
-        let caller = Some(Caller::of(call));
+        let patience = Timeout::Until(clock::deadline(time));
+        let caller = Some(CallContext::of(call));
         let status = wait_for(&Request { objects: Vec::new(), all: false, patience, mode, alertable, packet: 0, caller })?;
         Ok(if status == TIMEOUT { 0 } else { status })
     }
@@ -477,7 +477,7 @@ exports! {
                 wait_flag::promise(wait, "KeReleaseSemaphore", call.return_address());
                 Ok(before)
             }
-            _ => Err(Stop::raise(nt_status::STATUS_SEMAPHORE_LIMIT_EXCEEDED)),
+            _ => Err(NoReturn::raise(nt_status::STATUS_SEMAPHORE_LIMIT_EXCEEDED)),
         }
     }
 

@@ -2,7 +2,7 @@
 //! the kernel's exports, and protected section by section.
 
 use ntbox_host::kernel_address_space::{Protection, Use};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::{IMAGES, PAGE_SHIFT, PAGE_SIZE};
 use ntbox_host::pe::{Headers, Refusal, Section, directory};
 use ntbox_host::{driver_mem, modules, pe, translation};
@@ -28,10 +28,10 @@ pub struct Image {
     /// RVA and size of the function table.
     pub pdata: (u32, u32),
     /// Sections that are thrown away after DriverEntry.
-    discarded: Vec<Discarded>,
+    discarded: Vec<DiscardableSection>,
 }
 
-static IMAGES_LOADED: Exclusive<Vec<Image>> = Exclusive::new(Vec::new());
+static IMAGES_LOADED: KernelCell<Vec<Image>> = KernelCell::new(Vec::new());
 
 /// Loads an image from the bytes of its file.
 pub fn load(name: &str, file: &[u8]) -> Result<Image, Refusal> {
@@ -132,9 +132,9 @@ fn new_cookie() -> u64 {
     (u64::from_le_bytes(random) & 0x0000_ffff_ffff_ffff) | 1
 }
 
-/// A section that goes after DriverEntry.
+/// A section that is discarded after DriverEntry.
 #[derive(Debug, Clone)]
-struct Discarded {
+struct DiscardableSection {
     start: u64,
     size: u64,
     name: String,
@@ -152,7 +152,7 @@ pub fn discarded_section(address: u64) -> Option<String> {
 
 /// Maps headers and sections, each with its protection. Returns the sections
 /// that are discarded after DriverEntry.
-fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<Discarded>, Refusal> {
+fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<DiscardableSection>, Refusal> {
     if u64::from(headers.section_alignment) < PAGE_SIZE {
         // Such images cannot be protected by section; Windows maps them whole.
         map_range(bytes, base, 0, headers.image_size, Protection::ALL)?;
@@ -178,7 +178,7 @@ fn map(bytes: &[u8], headers: &Headers, base: u64) -> Result<Vec<Discarded>, Ref
         }
         let goes = section.name.starts_with("INIT") || section.name == ".reloc";
         if goes && section.flags & pe::SCN_DISCARDABLE != 0 {
-            discarded.push(Discarded {
+            discarded.push(DiscardableSection {
                 start: base + u64::from(section.rva),
                 size: section.virtual_size.into(),
                 name: section.name.clone(),

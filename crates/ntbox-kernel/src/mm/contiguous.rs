@@ -4,7 +4,7 @@
 //! memory differs in nothing but its name.
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Use};
 use ntbox_host::memory_map::{PAGE_SHIFT, PAGE_SIZE, SYSTEM_PTES};
@@ -20,8 +20,8 @@ const BAD_POOL_CALLER: u32 = 0xc2;
 /// `MmMaximumCacheType`.
 const MAXIMUM_CACHE_TYPE: u32 = 6;
 
-/// What is asked of an allocation, in bytes and physical addresses.
-struct Wanted {
+/// A request for contiguous memory, in bytes and physical addresses.
+struct ContiguousRequest {
     bytes: u64,
     lowest: u64,
     highest: u64,
@@ -35,7 +35,7 @@ exports! {
     fn MmAllocateContiguousMemory<call>(bytes: u64, highest: u64) -> u64 [max DISPATCH_LEVEL, wdm] fails 0 {
         let access = Protection::ALL;
         let caller = call.return_address();
-        allocate(&Wanted { bytes, lowest: 0, highest, boundary: 0, access, caller })
+        allocate(&ContiguousRequest { bytes, lowest: 0, highest, boundary: 0, access, caller })
     }
 
     /// `MmAllocateContiguousMemorySpecifyCache`.
@@ -45,7 +45,7 @@ exports! {
         let access = Protection::ALL;
         let caller = call.return_address();
         if cache >= MAXIMUM_CACHE_TYPE { return Ok(0) }
-        allocate(&Wanted { bytes, lowest, highest, boundary, access, caller })
+        allocate(&ContiguousRequest { bytes, lowest, highest, boundary, access, caller })
     }
 
     /// `MmAllocateContiguousMemorySpecifyCacheNode`: there is one node.
@@ -55,7 +55,7 @@ exports! {
         let access = Protection::ALL;
         let caller = call.return_address();
         if cache >= MAXIMUM_CACHE_TYPE { return Ok(0) }
-        allocate(&Wanted { bytes, lowest, highest, boundary, access, caller })
+        allocate(&ContiguousRequest { bytes, lowest, highest, boundary, access, caller })
     }
 
     /// `MmAllocateContiguousNodeMemory`: with a protection.
@@ -68,7 +68,7 @@ exports! {
             return Ok(0);
         }
         let access = protection::access(kind);
-        allocate(&Wanted { bytes, lowest, highest, boundary, access, caller })
+        allocate(&ContiguousRequest { bytes, lowest, highest, boundary, access, caller })
     }
 
     /// `MmFreeContiguousMemory`.
@@ -85,7 +85,7 @@ exports! {
     fn MmAllocateNonCachedMemory<call>(bytes: u64) -> u64 [max APC_LEVEL, ntddk] fails 0 {
         let access = Protection::READ_WRITE;
         let caller = call.return_address();
-        allocate(&Wanted { bytes, lowest: 0, highest: u64::MAX, boundary: 0, access, caller })
+        allocate(&ContiguousRequest { bytes, lowest: 0, highest: u64::MAX, boundary: 0, access, caller })
     }
 
     /// `MmFreeNonCachedMemory`.
@@ -94,7 +94,7 @@ exports! {
     }
 }
 
-fn allocate(wanted: &Wanted) -> Result<u64, Stop> {
+fn allocate(wanted: &ContiguousRequest) -> Result<u64, NoReturn> {
     if wanted.bytes == 0 || !(wanted.boundary == 0 || wanted.boundary.is_power_of_two()) {
         return Ok(0);
     }
@@ -134,7 +134,7 @@ fn allocate(wanted: &Wanted) -> Result<u64, Stop> {
 }
 
 /// Frees an allocation, whose size must be the right one if it is given.
-fn free(base: u64, bytes: Option<u64>, function: &str) -> Result<(), Stop> {
+fn free(base: u64, bytes: Option<u64>, function: &str) -> Result<(), NoReturn> {
     let known = with(|memory| {
         let (start, area) = memory.space.find(base)?;
         (start == base && area.used_for == Use::Contiguous).then_some(area.pages)
@@ -142,7 +142,11 @@ fn free(base: u64, bytes: Option<u64>, function: &str) -> Result<(), Stop> {
     let fits = known.filter(|pages| bytes.is_none_or(|bytes| bytes.div_ceil(PAGE_SIZE) == *pages));
     if fits.is_none() {
         let what = format!("{function} was given {base:#018x}, where no such allocation begins");
-        return Err(Stop::bug_check(BAD_POOL_CALLER, [0x60, base, 0, 0], what));
+        return Err(NoReturn::bug_check(
+            BAD_POOL_CALLER,
+            [0x60, base, 0, 0],
+            what,
+        ));
     }
     with(|memory| memory.unmap_and_release(base));
     resource_ledger::give(base);

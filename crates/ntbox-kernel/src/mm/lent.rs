@@ -5,7 +5,7 @@
 
 use ntbox_api::report::HistoryEntry;
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
 use super::pool::{PoolKind, Request};
 use super::with;
@@ -45,7 +45,7 @@ pub fn allocate(size: u64, tag: u32, zeroed: bool, caller: u64) -> Option<u64> {
 ///
 /// # Errors
 /// The stop that Windows has for a block that was written past its end, or is none.
-pub fn free(va: u64, caller: u64) -> Result<(), Stop> {
+pub fn free(va: u64, caller: u64) -> Result<(), NoReturn> {
     check(va)?;
     with(|memory| memory.pools.free(va, caller))
         .map(drop)
@@ -53,8 +53,8 @@ pub fn free(va: u64, caller: u64) -> Result<(), Stop> {
 }
 
 /// The stop for memory that the kernel wants to free, and that is no block.
-fn not_pool(va: u64) -> Stop {
-    Stop::bug_check(
+fn not_pool(va: u64) -> NoReturn {
+    NoReturn::bug_check(
         0xc2,
         [0x46, va, 0, 0],
         format!(
@@ -69,7 +69,7 @@ pub fn is_freed(va: u64) -> bool {
 }
 
 /// Checks that a block was not written past its end, or before its start.
-fn check(va: u64) -> Result<(), Stop> {
+fn check(va: u64) -> Result<(), NoReturn> {
     let damage = with(|memory| {
         let at = memory.pools.damage(va)?;
         let block = memory.pools.block(va)?;
@@ -83,7 +83,7 @@ fn check(va: u64) -> Result<(), Stop> {
     } else {
         (0x24, "past its end")
     };
-    Err(Stop::bug_check(
+    Err(NoReturn::bug_check(
         0xc1,
         [va, at, size, kind],
         format!(
@@ -133,7 +133,7 @@ mod tests {
         let block = allocate(20, TAG, true, 0).expect("memory");
         driver_mem::write_u8(block + 20, 1).expect("it is there");
         match free(block, 0) {
-            Err(Stop::BugCheck(data)) => {
+            Err(NoReturn::BugCheck(data)) => {
                 assert_eq!((data.code, data.parameters[3]), (0xc1, 0x24));
                 assert!(
                     data.message.contains("system buffer of 20 bytes"),
@@ -149,7 +149,7 @@ mod tests {
     fn free_of_invalid_address_stops() {
         processor();
         match free(0x1234, 0) {
-            Err(Stop::BugCheck(data)) => {
+            Err(NoReturn::BugCheck(data)) => {
                 assert_eq!((data.code, data.parameters[0]), (0xc2, 0x46));
             }
             other => panic!("{other:?}"),

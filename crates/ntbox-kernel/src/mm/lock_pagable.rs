@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::{driver_mem, modules};
 
@@ -52,7 +52,7 @@ exports! {
             Some(left)
         });
         match left {
-            None => Err(Stop::bug_check(
+            None => Err(NoReturn::bug_check(
                 0x1a,
                 [0x1010, handle, 0, 0],
                 format!("MmUnlockPagableImageSection was given {handle:#018x}, which is not locked"),
@@ -93,7 +93,7 @@ exports! {
 
     /// `MmUnmapIoSpace`: nothing was ever mapped.
     fn MmUnmapIoSpace(base: u64, bytes: u64) -> () [max DISPATCH_LEVEL, wdm] {
-        Err(Stop::bug_check(
+        Err(NoReturn::bug_check(
             0xda,
             [0x302, base, 0, 0],
             format!("MmUnmapIoSpace was given {base:#018x}, where no device memory is mapped"),
@@ -161,12 +161,12 @@ exports! {
 }
 
 /// First address of the section of an image that holds an address.
-fn section_of(address: u64, function: &str) -> Result<u64, Stop> {
+fn section_of(address: u64, function: &str) -> Result<u64, NoReturn> {
     let in_image = modules::find(address).is_some();
     let section = with(|memory| memory.space.find(address).map(|(start, _)| start));
     section.filter(|_| in_image).ok_or_else(|| {
         let what = format!("{function} was given {address:#018x}, which lies in no driver");
-        Stop::bug_check(0x1a, [0x1010, address, 0, 0], what)
+        NoReturn::bug_check(0x1a, [0x1010, address, 0, 0], what)
     })
 }
 

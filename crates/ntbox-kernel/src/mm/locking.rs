@@ -4,7 +4,7 @@
 use ntbox_api::rules;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 use ntbox_host::hook::{Event, Hook};
 use ntbox_host::kernel_address_space::Use;
 use ntbox_host::memory_map::{PAGE_SHIFT, is_system};
@@ -92,7 +92,7 @@ exports! {
 
 /// Locks the pages of an MDL for reading or writing; `user` is the access mode
 /// to check the range for.
-pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), Stop> {
+pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<(), NoReturn> {
     let view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(
@@ -108,7 +108,7 @@ pub fn probe_and_lock(mdl: u64, user: bool, write: bool, caller: u64) -> Result<
     }
     let base = view.start.wrapping_add(u64::from(view.offset));
     if user && (is_system(base) || is_system(base.wrapping_add(u64::from(view.bytes)))) {
-        return Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION));
+        return Err(NoReturn::raise(nt_status::STATUS_ACCESS_VIOLATION));
     }
     let page = |n: u64| view.start.wrapping_add(n << PAGE_SHIFT);
     let pages: Vec<u64> = (0..view.pages()).map(page).collect();
@@ -122,11 +122,11 @@ fn lock_pages(
     user: bool,
     write: bool,
     caller: u64,
-) -> Result<(), Stop> {
+) -> Result<(), NoReturn> {
     let first = pages.first().copied().unwrap_or(0);
     let system = is_system(first);
     if user && pages.iter().any(|va| is_system(*va)) {
-        return Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION));
+        return Err(NoReturn::raise(nt_status::STATUS_ACCESS_VIOLATION));
     }
     let (pageable, frames) = with(|memory| {
         let area = memory.space.find(first);
@@ -144,7 +144,8 @@ fn lock_pages(
         );
         diag::violation(rules::IRQL_TOO_HIGH, what, caller);
     }
-    let frames = frames.map_err(|va| Stop::raise(process_address_space::status_of_touch(va)))?;
+    let frames =
+        frames.map_err(|va| NoReturn::raise(process_address_space::status_of_touch(va)))?;
     view.set_frames(&frames)?;
     force_irql::lock(&frames, true);
     let process = if system {
@@ -160,7 +161,7 @@ fn lock_pages(
 }
 
 /// Unlocks the pages of an MDL.
-pub fn unlock(mdl: u64, caller: u64) -> Result<(), Stop> {
+pub fn unlock(mdl: u64, caller: u64) -> Result<(), NoReturn> {
     let mut view = View::read(mdl)?;
     if view.has(flag::SOURCE_IS_NONPAGED_POOL) {
         let what = format!(

@@ -3,7 +3,7 @@
 use ntbox_api::rules::{self, Broken};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use ntbox_host::gate::{Call, Register as _, Return, Stop};
+use ntbox_host::gate::{Call, ExportResult, NoReturn, Register as _};
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Use};
 use ntbox_host::memory_map::{PAGE_SIZE, SYSTEM_PTES, is_system};
 use ntbox_host::pfn::Physical;
@@ -34,7 +34,7 @@ pub fn unmap_system(view: &mut View) -> Result<(), Fault> {
 }
 
 /// A request to map.
-struct Wanted {
+struct MapRequest {
     mdl: u64,
     user: bool,
     cache: u32,
@@ -43,12 +43,12 @@ struct Wanted {
     priority: u32,
 }
 
-fn map(wanted: &Wanted, caller: u64) -> Return {
+fn map(wanted: &MapRequest, caller: u64) -> ExportResult {
     let mut view = View::read(wanted.mdl)?;
     check(wanted, &view, caller);
     let frames = view.frames()?;
     if let Some(wrong) = frames.iter().find(|pfn| !Physical::exists(**pfn)) {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0xc4,
             [0xb3, wanted.mdl, u64::from(view.flags), 0],
             format!(
@@ -66,7 +66,7 @@ fn map(wanted: &Wanted, caller: u64) -> Return {
 }
 
 /// Rules of the caller's that do not decide whether the mapping succeeds.
-fn check(wanted: &Wanted, view: &View, caller: u64) {
+fn check(wanted: &MapRequest, view: &View, caller: u64) {
     let report = |broken: Broken, message: String| diag::violation(broken, message, caller);
     let mdl = wanted.mdl;
     if wanted.user && cpu::irql() > APC_LEVEL {
@@ -113,7 +113,7 @@ fn check(wanted: &Wanted, view: &View, caller: u64) {
     }
 }
 
-fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -> Return {
+fn map_kernel(wanted: &MapRequest, view: &mut View, frames: Vec<u64>, caller: u64) -> ExportResult {
     if wanted.cache >= MAXIMUM_CACHE_TYPE {
         return Ok(0);
     }
@@ -151,9 +151,9 @@ fn map_kernel(wanted: &Wanted, view: &mut View, frames: Vec<u64>, caller: u64) -
     Ok(address)
 }
 
-fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return {
+fn map_user(wanted: &MapRequest, view: &View, frames: &[u64], caller: u64) -> ExportResult {
     if wanted.cache >= MAXIMUM_CACHE_TYPE {
-        return Err(Stop::raise(nt_status::STATUS_INVALID_PARAMETER));
+        return Err(NoReturn::raise(nt_status::STATUS_INVALID_PARAMETER));
     }
     let protection = Protection {
         read: true,
@@ -162,11 +162,11 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
     };
     let process = thread_table::current_process();
     if !wanted.at.is_multiple_of(PAGE_SIZE) {
-        return Err(Stop::raise(nt_status::STATUS_INVALID_ADDRESS));
+        return Err(NoReturn::raise(nt_status::STATUS_INVALID_ADDRESS));
     }
     let at = Some(wanted.at).filter(|at| *at != 0);
-    let va =
-        process_address_space::map_frames(process, at, frames, protection).map_err(Stop::raise)?;
+    let va = process_address_space::map_frames(process, at, frames, protection)
+        .map_err(NoReturn::raise)?;
     with(|memory| {
         memory.mdls.entry(wanted.mdl).user.push(Mapping {
             va,
@@ -178,10 +178,10 @@ fn map_user(wanted: &Wanted, view: &View, frames: &[u64], caller: u64) -> Return
 }
 
 /// How a mapping fails: with NULL in system space, by raising in user space.
-fn failure(call: &mut Call<'_>) -> Return {
+fn failure(call: &mut Call<'_>) -> ExportResult {
     let user = bool::from_register(call.argument(1)?);
     if user {
-        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }
@@ -191,10 +191,10 @@ exports! {
     /// `MmMapLockedPages`: the older form, cached, which stops the system when a
     /// system mapping fails.
     fn MmMapLockedPages<call>(mdl: u64, mode: u8) -> u64 [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x74] {
-        let wanted = Wanted { mdl, user: mode != 0, cache: 1, at: 0, bug_check: true, priority: 16 };
+        let wanted = MapRequest { mdl, user: mode != 0, cache: 1, at: 0, bug_check: true, priority: 16 };
         let address = map(&wanted, call.return_address())?;
         if address == 0 {
-            return Err(Stop::bug_check(0x3f, [0, 0, 0, 0], "MmMapLockedPages found no room in system space"));
+            return Err(NoReturn::bug_check(0x3f, [0, 0, 0, 0], "MmMapLockedPages found no room in system space"));
         }
         Ok(address)
     }
@@ -203,7 +203,7 @@ exports! {
     fn MmMapLockedPagesSpecifyCache<call>(mdl: u64, mode: u8, cache: u32, at: u64, bug_check: u32, priority: u32) -> u64
         [max DISPATCH_LEVEL, wdm, verifier 0xc4/0x76, needs mapping] fails_by failure
     {
-        let wanted = Wanted { mdl, user: mode != 0, cache, at, bug_check: bug_check != 0, priority };
+        let wanted = MapRequest { mdl, user: mode != 0, cache, at, bug_check: bug_check != 0, priority };
         map(&wanted, call.return_address())
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Use};
 use ntbox_host::memory_map::{MAPPING_ADDRESSES, PAGE_SIZE};
@@ -77,15 +77,15 @@ fn get(base: u64) -> Option<Reserved> {
     with(|memory| memory.reservations.get(&base).copied())
 }
 
-fn misuse(kind: u64, [a, b, c]: [u64; 3], what: &str) -> Stop {
+fn misuse(kind: u64, [a, b, c]: [u64; 3], what: &str) -> NoReturn {
     let what = format!("the mapping address {a:#018x} was {what}");
-    Stop::bug_check(SYSTEM_PTE_MISUSE, [kind, a, b, c], what)
+    NoReturn::bug_check(SYSTEM_PTE_MISUSE, [kind, a, b, c], what)
 }
 
-fn allocate(bytes: u64, tag: u32, caller: u64) -> Result<u64, Stop> {
+fn allocate(bytes: u64, tag: u32, caller: u64) -> Result<u64, NoReturn> {
     if bytes == 0 {
         let what = "a mapping address for 0 bytes was asked for";
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             SYSTEM_PTE_MISUSE,
             [0x100, 0, u64::from(tag), caller],
             what,
@@ -120,7 +120,7 @@ fn allocate(bytes: u64, tag: u32, caller: u64) -> Result<u64, Stop> {
     Ok(base)
 }
 
-fn map(base: u64, tag: u32, mdl: u64) -> Result<u64, Stop> {
+fn map(base: u64, tag: u32, mdl: u64) -> Result<u64, NoReturn> {
     let mut view = View::read(mdl)?;
     let Some(reserved) = get(base) else {
         return Err(misuse(
@@ -172,7 +172,7 @@ fn map(base: u64, tag: u32, mdl: u64) -> Result<u64, Stop> {
     Ok(address)
 }
 
-fn unmap(base: u64, tag: u32, mdl: u64) -> Result<(), Stop> {
+fn unmap(base: u64, tag: u32, mdl: u64) -> Result<(), NoReturn> {
     let mut view = View::read(mdl)?;
     let Some(reserved) = get(base) else {
         return Err(misuse(

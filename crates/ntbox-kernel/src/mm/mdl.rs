@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use ntbox_host::kernel_address_space::Use;
 use ntbox_host::memory_map::{PAGE_SHIFT, PAGE_SIZE, is_system, pages_spanned};
@@ -380,7 +380,7 @@ exports! {
 }
 
 /// Moves the beginning of a list forwards: pages that are passed are its no more.
-pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
+pub fn advance(mdl: u64, bytes: u32) -> Result<u32, NoReturn> {
     let view = View::read(mdl)?;
     if bytes > view.bytes {
         return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
@@ -402,6 +402,6 @@ pub fn advance(mdl: u64, bytes: u32) -> Result<u32, Stop> {
 }
 
 /// Frees the memory of a list that came from `IoAllocateMdl`.
-pub fn release(mdl: u64, caller: u64) -> Result<(), Stop> {
+pub fn release(mdl: u64, caller: u64) -> Result<(), NoReturn> {
     lent::free(mdl, caller)
 }

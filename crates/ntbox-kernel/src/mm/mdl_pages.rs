@@ -2,7 +2,7 @@
 
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 use ntbox_host::memory_map::{PAGE_SHIFT, PAGE_SIZE};
 use ntbox_host::pfn::{Pfn, Physical};
@@ -50,7 +50,7 @@ exports! {
 }
 
 /// Frees the pages of an MDL, which stays.
-fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let mut view = View::read(mdl)?;
     let pages = with(|memory| memory.mdls.settle(mdl, |record| record.pages.take())).flatten();
     let Some((pages, _)) = pages else {
@@ -72,7 +72,13 @@ fn free_pages(mdl: u64, function: &str, caller: u64) -> Result<(), Stop> {
 
 /// Takes pages between two physical addresses and an MDL for them; 0 if there are
 /// none.
-fn allocate_pages(low: u64, high: u64, total: u64, flags: u32, caller: u64) -> Result<u64, Stop> {
+fn allocate_pages(
+    low: u64,
+    high: u64,
+    total: u64,
+    flags: u32,
+    caller: u64,
+) -> Result<u64, NoReturn> {
     if total == 0 || total > MAX_BYTES || low > Physical::highest_address() || high < low {
         return Ok(0);
     }

@@ -30,7 +30,7 @@ pub mod vad;
 
 use ntbox_host::gate::Export;
 use ntbox_host::kernel_address_space::{Area, Frames, Protection, Space, Use};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::{EXECUTABLE_POOL, NONPAGED_POOL, PAGE_SHIFT, PAGED_POOL, Zone};
 use ntbox_host::pfn::Physical;
 
@@ -64,7 +64,7 @@ pub struct Memory {
     /// MDLs that something is owed for.
     pub mdls: mdl::Mdls,
     /// What processes have.
-    pub users: process_address_space::Users,
+    pub users: process_address_space::ProcessAddressSpaces,
     /// What is behind sections.
     pub segments: segment::Segments,
     /// Sections.
@@ -76,10 +76,10 @@ pub struct Memory {
     /// Pageable sections that are locked.
     locked_sections: lock_pagable::Locks,
     /// What drivers have to give back.
-    pub debts: resource_ledger::Debts,
+    pub debts: resource_ledger::OutstandingResources,
 }
 
-static MEMORY: Exclusive<Option<Memory>> = Exclusive::new(None);
+static MEMORY: KernelCell<Option<Memory>> = KernelCell::new(None);
 
 /// Sets up memory. Once, before anything else.
 ///
@@ -91,13 +91,13 @@ pub fn initialize() -> Result<(), String> {
         space: Space::default(),
         pools: Pools::new(),
         mdls: mdl::Mdls::default(),
-        users: process_address_space::Users::default(),
+        users: process_address_space::ProcessAddressSpaces::default(),
         segments: segment::Segments::default(),
         sections: section_table::Sections::default(),
         system_views: std::collections::BTreeMap::new(),
         reservations: mapping_address::Reservations::new(),
         locked_sections: lock_pagable::Locks::new(),
-        debts: resource_ledger::Debts::new(),
+        debts: resource_ledger::OutstandingResources::new(),
     };
     let pools: [(Zone, u64, Use); 3] = [
         (NONPAGED_POOL, Physical::nonpaged_pool(), Use::NonPagedPool),

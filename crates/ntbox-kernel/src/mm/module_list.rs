@@ -5,7 +5,7 @@
 
 use nt_layout::KldrDataTableEntry;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::NT;
 use ntbox_host::{driver_mem, modules};
 
@@ -23,7 +23,7 @@ const INTEGRITY_CHECK: u32 = 0x20;
 const TAG: u32 = u32::from_le_bytes(*b"MmLd");
 
 /// The head of the list, once there is one, and the entry of each image by its base.
-static LIST: Exclusive<(u64, Vec<(u64, u64)>)> = Exclusive::new((0, Vec::new()));
+static LIST: KernelCell<(u64, Vec<(u64, u64)>)> = KernelCell::new((0, Vec::new()));
 
 /// The fields of the entry at an address.
 const fn module_entry(entry: u64) -> DriverPtr<KldrDataTableEntry> {

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use super::lent;
 use super::pool_pages::Pool;
-use super::special_pool::{Near, Place, Special};
+use super::special_pool::{InaccessibleRegion, NearbyBlock, Special};
 use crate::base::leak_check::Leak;
 use crate::base::stack_trace_db;
 use crate::base::stack_trace_db::StackId;
@@ -63,9 +63,9 @@ pub struct Block {
     footprint: u64,
 }
 
-/// Who freed a block.
+/// The call that freed a block.
 #[derive(Debug, Clone, Copy)]
-struct Freed {
+struct FreeRecord {
     tag: u32,
     caller: u64,
     taken: StackId,
@@ -78,7 +78,7 @@ struct Freed {
 enum BlockRecord {
     Taken(Block),
     /// Until the address is used again.
-    Freed(Freed),
+    Freed(FreeRecord),
 }
 
 impl BlockRecord {
@@ -269,7 +269,7 @@ impl Pools {
     }
 
     /// What an address is that cannot be accessed, if special pool is there.
-    pub fn special_place(&self, va: u64) -> Option<Place> {
+    pub fn special_place(&self, va: u64) -> Option<InaccessibleRegion> {
         self.special(va)?.place(va)
     }
 
@@ -282,7 +282,7 @@ impl Pools {
     }
 
     /// The block of special pool that a range lies beside, on its pages, and its tag.
-    pub fn left_block(&self, range: &Range<u64>) -> Option<(Near, u32)> {
+    pub fn left_block(&self, range: &Range<u64>) -> Option<(NearbyBlock, u32)> {
         let near = self.special(range.start)?.left_block(range)?;
         let tag = self.block(near.block).map_or(0, |block| block.tag);
         Some((near, tag))
@@ -365,7 +365,7 @@ impl Pools {
     pub fn free(&mut self, va: u64, caller: u64) -> Option<Block> {
         let known = self.blocks.get_mut(&va)?;
         let block = *known.taken()?;
-        let freed = Freed {
+        let freed = FreeRecord {
             tag: block.tag,
             caller,
             taken: block.stack,

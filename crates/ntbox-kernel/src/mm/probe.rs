@@ -4,7 +4,7 @@
 //! called, and the buffer used, where exceptions are handled.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 use ntbox_host::memory_map::{PAGE_SIZE, USER_PROBE_ADDRESS};
 
@@ -30,30 +30,30 @@ exports! {
 }
 
 /// The end of a range that lies in user memory; `address` for an empty one.
-fn range(address: u64, length: u64, alignment: u32) -> Result<u64, Stop> {
+fn range(address: u64, length: u64, alignment: u32) -> Result<u64, NoReturn> {
     if length == 0 {
         return Ok(address);
     }
     if address & u64::from(alignment).wrapping_sub(1) != 0 {
-        return Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
+        return Err(NoReturn::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT));
     }
     address
         .checked_add(length)
         .filter(|end| *end <= USER_PROBE_ADDRESS)
-        .ok_or_else(|| Stop::raise(nt_status::STATUS_ACCESS_VIOLATION))
+        .ok_or_else(|| NoReturn::raise(nt_status::STATUS_ACCESS_VIOLATION))
 }
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{call, value};
 
     #[track_caller]
-    fn assert_raises(export: fn(&mut Call<'_>) -> Return, arguments: &[u64], status: u32) {
+    fn assert_raises(export: fn(&mut Call<'_>) -> ExportResult, arguments: &[u64], status: u32) {
         match call(export, arguments) {
-            Err(Stop::Raise(record)) => assert_eq!(record.code, status),
+            Err(NoReturn::Raise(record)) => assert_eq!(record.code, status),
             other => panic!("nothing was raised: {other:?}"),
         }
     }

@@ -19,19 +19,19 @@ use crate::mm::{section_table, user_stack};
 
 /// The address spaces of all processes.
 #[derive(Debug, Default)]
-pub struct Users {
+pub struct ProcessAddressSpaces {
     spaces: BTreeMap<u64, Vads>,
     /// Whose memory is accessible.
     pub(super) seen: u64,
     /// The stacks of their threads.
     pub(super) stacks: user_stack::Stacks,
     /// Ranges that must stay as they are, by the number that stands for them.
-    pub secured: BTreeMap<u64, section_table::Secured>,
+    pub secured: BTreeMap<u64, section_table::SecuredRange>,
     /// How many numbers were given out.
     pub secured_ever: u64,
 }
 
-impl Users {
+impl ProcessAddressSpaces {
     /// The address space of a process.
     pub fn of(&mut self, process: u64) -> &mut Vads {
         self.spaces.entry(process).or_default()
@@ -122,7 +122,7 @@ impl Memory {
 }
 
 /// Pages that can be mapped in one go.
-struct Run {
+struct PageRun {
     va: u64,
     first: Pfn,
     pages: u64,
@@ -130,8 +130,8 @@ struct Run {
 }
 
 /// The accessible pages of a range, put together.
-fn runs(vad: &Vad, from: u64, to: u64) -> Vec<Run> {
-    let mut list: Vec<Run> = Vec::new();
+fn runs(vad: &Vad, from: u64, to: u64) -> Vec<PageRun> {
+    let mut list: Vec<PageRun> = Vec::new();
     for (va, page) in vad.pages.range(from..to) {
         let access = protection::access(page.protect);
         if !access.read {
@@ -145,7 +145,7 @@ fn runs(vad: &Vad, from: u64, to: u64) -> Vec<Run> {
             {
                 run.pages += 1;
             }
-            _ => list.push(Run {
+            _ => list.push(PageRun {
                 va: *va,
                 first: page.pfn,
                 pages: 1,

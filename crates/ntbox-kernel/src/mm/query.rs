@@ -1,7 +1,7 @@
 //! What is behind an address, and where a routine is.
 
 use ntbox_host::driver_mem::UnicodeString;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::kernel_address_space::Use;
 use ntbox_host::memory_map::{PAGE_SHIFT, PAGE_SIZE};
@@ -94,7 +94,7 @@ fn pieces(start: u64, bytes: u64) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// Copies as far as frames reach; returns how many bytes.
-fn copy_physical(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
+fn copy_physical(target: u64, source: u64, bytes: u64) -> Result<u64, NoReturn> {
     let mut copied = 0;
     for (at, length) in pieces(source, bytes) {
         let pfn = at >> PAGE_SHIFT;
@@ -110,7 +110,7 @@ fn copy_physical(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
 }
 
 /// Copies as far as there is something to read; returns how many bytes.
-fn copy_virtual(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
+fn copy_virtual(target: u64, source: u64, bytes: u64) -> Result<u64, NoReturn> {
     let mut copied = 0;
     for (at, length) in pieces(source, bytes) {
         let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
@@ -124,7 +124,7 @@ fn copy_virtual(target: u64, source: u64, bytes: u64) -> Result<u64, Stop> {
 }
 
 /// An array of `PHYSICAL_MEMORY_RANGE`, ended by an empty one; NULL without pool.
-pub fn physical_ranges(caller: u64) -> Result<u64, Stop> {
+pub fn physical_ranges(caller: u64) -> Result<u64, NoReturn> {
     let request = Request {
         kind: PoolKind::NonPaged,
         size: 0x20,

@@ -8,9 +8,9 @@ use ntbox_api::rules::Rule;
 use super::with;
 use crate::base::leak_check::Leak;
 
-/// Something that was taken.
+/// A resource that is acquired and not released yet.
 #[derive(Debug, Clone)]
-pub struct Owed {
+pub struct OutstandingResource {
     /// Rule that is broken if it is not given back.
     pub rule: &'static Rule,
     /// What it is and what was not done, as the end of a sentence.
@@ -19,12 +19,12 @@ pub struct Owed {
     pub caller: u64,
 }
 
-/// All that is owed.
-pub type Debts = BTreeMap<u64, Owed>;
+/// All resources that are not released yet.
+pub type OutstandingResources = BTreeMap<u64, OutstandingResource>;
 
 /// Notes that something was taken.
 pub fn take(key: u64, rule: &'static Rule, what: String, caller: u64) {
-    let owed = Owed { rule, what, caller };
+    let owed = OutstandingResource { rule, what, caller };
     with(|memory| memory.debts.insert(key, owed));
 }
 

@@ -18,9 +18,9 @@ pub struct Section {
 /// All sections, by their objects.
 pub type Sections = BTreeMap<u64, Section>;
 
-/// A range that must stay as it is.
+/// A range whose protection must not change.
 #[derive(Debug, Clone, Copy)]
-pub struct Secured {
+pub struct SecuredRange {
     /// Whose memory it is.
     pub process: u64,
     /// First page.

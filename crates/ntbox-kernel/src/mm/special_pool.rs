@@ -40,8 +40,8 @@ struct Slot {
 }
 
 impl Slot {
-    fn near(&self) -> Near {
-        Near {
+    fn near(&self) -> NearbyBlock {
+        NearbyBlock {
             block: self.block,
             size: self.size,
             name: self.name,
@@ -49,20 +49,20 @@ impl Slot {
     }
 }
 
-/// Where an address lies that cannot be accessed.
+/// The kind of inaccessible memory at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum InaccessibleRegion {
     /// In a block that was freed.
-    Freed(Near),
+    Freed(NearbyBlock),
     /// In the page behind a block.
-    Behind(Near),
+    Behind(NearbyBlock),
     /// In the page before a block.
-    Before(Near),
+    Before(NearbyBlock),
 }
 
 /// A block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Near {
+pub struct NearbyBlock {
     /// Where it begins.
     pub block: u64,
     /// Its bytes.
@@ -221,7 +221,7 @@ impl Special {
     }
 
     /// The block in use on whose pages a range lies that is not all of the block's.
-    pub fn left_block(&self, range: &Range<u64>) -> Option<Near> {
+    pub fn left_block(&self, range: &Range<u64>) -> Option<NearbyBlock> {
         let (first, slot) = self.slot(range.start)?;
         let is_inside = slot.block <= range.start && range.end <= slot.block + slot.size;
         let is_beyond = range.start >= first + slot.pages * PAGE_SIZE;
@@ -253,18 +253,20 @@ impl Special {
     }
 
     /// What an address that cannot be accessed is.
-    pub fn place(&self, va: u64) -> Option<Place> {
+    pub fn place(&self, va: u64) -> Option<InaccessibleRegion> {
         let before = || {
             let next = (va & !(PAGE_SIZE - 1)) + PAGE_SIZE;
-            self.slots.get(&next).map(|slot| Place::Before(slot.near()))
+            self.slots
+                .get(&next)
+                .map(|slot| InaccessibleRegion::Before(slot.near()))
         };
         let Some((first, slot)) = self.slot(va) else {
             return before();
         };
         if va - first < slot.pages * PAGE_SIZE {
-            return slot.freed.map(|_| Place::Freed(slot.near()));
+            return slot.freed.map(|_| InaccessibleRegion::Freed(slot.near()));
         }
-        let behind = Place::Behind(slot.near());
+        let behind = InaccessibleRegion::Behind(slot.near());
         if self.at_start {
             before().or(Some(behind))
         } else {
@@ -276,7 +278,7 @@ impl Special {
     /// freed.
     pub fn history(&self, va: u64) -> Option<(StackId, StackId)> {
         let slot = match self.place(va) {
-            Some(Place::Before(near)) => self.slot(near.block)?.1,
+            Some(InaccessibleRegion::Before(near)) => self.slot(near.block)?.1,
             _ => self.slot(va)?.1,
         };
         Some((slot.taken, slot.freed.unwrap_or(0)))

@@ -2,13 +2,13 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
 
 use super::attributes::{Attributes, VALID};
 use super::types::Type;
 use super::{handles, init, namespace, object, open_object};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -19,8 +19,8 @@ const USER_MODE: u8 = 1;
 /// `OBJ_PROTECT_CLOSE` and one of the system's own.
 const VALID_FOR_HANDLES: u32 = VALID | handles::PROTECT_CLOSE | 0x1_0000;
 
-/// What is to be opened, and how.
-struct Wanted {
+/// A request to open an object.
+struct OpenRequest {
     attributes: u32,
     access: u32,
     /// Address of the type's object; 0 for any type.
@@ -33,14 +33,14 @@ exports! {
     fn ObOpenObjectByPointer<call>(
         object: u64, attributes: u32, access_state: u64, access: u32, kind: u64, mode: u8, handle: u64,
     ) -> u32 [max APC_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        by_pointer(object, &Wanted { attributes, access, kind, mode }, handle, &Caller::of(call))
+        by_pointer(object, &OpenRequest { attributes, access, kind, mode }, handle, &CallContext::of(call))
     }
 
     /// `ObOpenObjectByPointerWithTag`.
     fn ObOpenObjectByPointerWithTag<call>(
         object: u64, attributes: u32, access_state: u64, access: u32, kind: u64, mode: u8, tag: u32, handle: u64,
     ) -> u32 [max APC_LEVEL, undocumented, since WINDOWS_7] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        by_pointer(object, &Wanted { attributes, access, kind, mode }, handle, &Caller::of(call))
+        by_pointer(object, &OpenRequest { attributes, access, kind, mode }, handle, &CallContext::of(call))
     }
 
     /// `ObOpenObjectByName`: objects of types whose owner makes no sense of the
@@ -48,7 +48,7 @@ exports! {
     fn ObOpenObjectByName<call>(
         attributes: u64, kind: u64, mode: u8, access_state: u64, access: u32, context: u64, handle: u64,
     ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let run = || -> Result<(), Refusal> {
             driver_mem::write_u64(handle, 0)?;
             let attributes = Attributes::require(attributes)?;
@@ -64,7 +64,7 @@ exports! {
     fn ObReferenceObjectByName<call>(
         name: u64, attributes: u32, access_state: u64, access: u32, kind: u64, mode: u8, context: u64, object: u64,
     ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let run = || -> Result<(), Refusal> {
             if name == 0 {
                 return Err(nt_status::STATUS_OBJECT_NAME_INVALID.into());
@@ -84,7 +84,7 @@ exports! {
         if mode == USER_MODE && handles::is_kernel(handle) {
             return Ok(nt_status::STATUS_INVALID_HANDLE);
         }
-        Ok(handles::close_for(handle, &Caller::of(call)))
+        Ok(handles::close_for(handle, &CallContext::of(call)))
     }
 
     /// `ObIsKernelHandle`.
@@ -94,7 +94,7 @@ exports! {
 
     /// `ObMakeTemporaryObject`: an object that has no handle loses its name.
     fn ObMakeTemporaryObject<call>(object: u64) -> () [max APC_LEVEL, ntifs] {
-        namespace::make_temporary(object, &Caller::of(call));
+        namespace::make_temporary(object, &CallContext::of(call));
         Ok(())
     }
 
@@ -104,9 +104,14 @@ exports! {
     }
 }
 
-fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn by_pointer(
+    object: u64,
+    wanted: &OpenRequest,
+    handle: u64,
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     driver_mem::write_u64(handle, 0)?;
-    let Wanted {
+    let OpenRequest {
         attributes,
         access,
         kind,
@@ -116,7 +121,7 @@ fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) ->
         return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
     let Some(own) = object::type_of(object) else {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x18,
             [0, object, 0, 0],
             format!("a handle was asked for to {object:#018x}, where there is no object"),
@@ -136,7 +141,7 @@ fn by_pointer(object: u64, wanted: &Wanted, handle: u64, caller: &Caller<'_>) ->
 }
 
 /// Finds an object by name, with a reference that is the receiver's.
-fn find(attributes: &Attributes, kind: u64, caller: &Caller<'_>) -> Result<(u64, Type), u32> {
+fn find(attributes: &Attributes, kind: u64, caller: &CallContext<'_>) -> Result<(u64, Type), u32> {
     let kind = match kind {
         0 => None,
         address => Some(init::type_at(address).ok_or(nt_status::STATUS_OBJECT_TYPE_MISMATCH)?),

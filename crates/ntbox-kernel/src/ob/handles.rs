@@ -11,7 +11,7 @@ use ntbox_api::rules;
 use super::attributes::{EXCLUSIVE, INHERIT, KERNEL_HANDLE};
 use super::types::Type;
 use super::{ObjectTables, object, with};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::leak_check::Leak;
 use crate::base::{diag, events, thread_table};
 
@@ -44,7 +44,7 @@ pub struct Entry {
 
 /// A handle that was closed, for the owner of the object's type.
 #[derive(Debug, Clone, Copy)]
-pub struct Closed {
+pub struct ClosedHandle {
     /// The object.
     pub object: u64,
     /// Handles to the object that are left, in all processes.
@@ -209,7 +209,7 @@ pub fn use_up(handle: u64) {
 ///
 /// # Errors
 /// `STATUS_INVALID_HANDLE`, `STATUS_HANDLE_NOT_CLOSABLE`.
-pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
+pub fn close(handle: u64, caller: &CallContext<'_>) -> Result<(), u32> {
     close_in(thread_table::current_process(), handle, caller)
 }
 
@@ -217,7 +217,7 @@ pub fn close(handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
 ///
 /// # Errors
 /// As for [`close`].
-pub fn close_in(process: u64, handle: u64, caller: &Caller<'_>) -> Result<(), u32> {
+pub fn close_in(process: u64, handle: u64, caller: &CallContext<'_>) -> Result<(), u32> {
     let (process, number) = locate(process, handle);
     let closed = with(|state| state.remove_handle(process, number))?;
     after_close(closed, caller);
@@ -228,7 +228,7 @@ pub fn close_in(process: u64, handle: u64, caller: &Caller<'_>) -> Result<(), u3
 /// closed is reported: a kernel that is being debugged stops there, with
 /// `INVALID_KERNEL_HANDLE`. Closing what stands for the current process or thread
 /// does nothing.
-pub fn close_for(handle: u64, caller: &Caller<'_>) -> u32 {
+pub fn close_for(handle: u64, caller: &CallContext<'_>) -> u32 {
     if [CURRENT_PROCESS, CURRENT_THREAD].contains(&handle) {
         return nt_status::STATUS_SUCCESS;
     }
@@ -265,7 +265,7 @@ pub fn set_attributes(handle: u64, attributes: u32) -> Result<(), u32> {
 }
 
 /// Closes every handle of a process that ends.
-pub fn close_all(process: u64, caller: &Caller<'_>) {
+pub fn close_all(process: u64, caller: &CallContext<'_>) {
     while let Some(number) =
         with(|state| state.tables.get(&process)?.entries.keys().next().copied())
     {
@@ -287,7 +287,7 @@ pub fn close_all(process: u64, caller: &Caller<'_>) {
 }
 
 /// What follows once a handle is out of its table.
-fn after_close((closed, kind): (Closed, Type), caller: &Caller<'_>) {
+fn after_close((closed, kind): (ClosedHandle, Type), caller: &CallContext<'_>) {
     if let Some(close) = kind.procedures().close {
         close(&closed, caller);
     }
@@ -296,7 +296,7 @@ fn after_close((closed, kind): (Closed, Type), caller: &Caller<'_>) {
 }
 
 impl ObjectTables {
-    fn remove_handle(&mut self, process: u64, number: u64) -> Result<(Closed, Type), u32> {
+    fn remove_handle(&mut self, process: u64, number: u64) -> Result<(ClosedHandle, Type), u32> {
         let table = self
             .tables
             .get_mut(&process)
@@ -321,7 +321,7 @@ impl ObjectTables {
         if header.handles == 0 {
             header.exclusive_to = None;
         }
-        let closed = Closed {
+        let closed = ClosedHandle {
             object,
             left: header.handles,
         };

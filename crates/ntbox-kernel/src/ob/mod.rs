@@ -38,14 +38,14 @@ mod tests;
 pub mod types;
 
 use ntbox_host::gate::Export;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use rustc_hash::FxHashMap;
 
 pub use super::ob::attributes::Attributes;
-pub use super::ob::handles::Closed;
+pub use super::ob::handles::ClosedHandle;
 pub use super::ob::init::{object_of, variable_names, variables};
 pub use super::ob::namespace::{
-    Directory, Inserted, entries_of, insert, lookup, lookup_path, make_temporary, path,
+    Directory, NameInsertion, entries_of, insert, lookup, lookup_path, make_temporary, path,
 };
 use super::ob::object::Header;
 pub use super::ob::object::{
@@ -89,7 +89,7 @@ pub struct ObjectTables {
     deferred: Vec<u64>,
 }
 
-static STATE: Exclusive<Option<ObjectTables>> = Exclusive::new(None);
+static STATE: KernelCell<Option<ObjectTables>> = KernelCell::new(None);
 
 /// Works on objects. Neither the driver nor another manager but that of memory
 /// may be called meanwhile.

@@ -10,7 +10,7 @@ use super::attributes::{Attributes, CASE_INSENSITIVE, DONT_REPARSE, OPENIF, PERM
 use super::object::{Named, Payload};
 use super::types::Type;
 use super::{ObjectTables, handles, object, with};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::utf16::{SEPARATOR, fold};
 
 /// Links that one look-up follows before it gives up.
@@ -60,9 +60,9 @@ impl Directory {
     }
 }
 
-/// What a path leads to.
+/// The result of looking up a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct PathLookup {
     /// The object. The reference is the receiver's, who must give it back.
     pub object: u64,
     /// Its type.
@@ -72,8 +72,8 @@ pub struct Found {
     pub rest: Vec<u16>,
 }
 
-/// Where a walk ends.
-enum End {
+/// Where looking up a path ends.
+enum LookupEnd {
     Object {
         object: u64,
         rest: Vec<u16>,
@@ -85,9 +85,9 @@ enum End {
     },
 }
 
-/// How an object got, or did not get, its name.
+/// The result of inserting a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Inserted {
+pub enum NameInsertion {
     /// The name is the new object's.
     New,
     /// There is an object of that name and type, and `OBJ_OPENIF` allows to take
@@ -102,18 +102,18 @@ pub enum Inserted {
 /// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`,
 /// `STATUS_OBJECT_PATH_SYNTAX_BAD`, `STATUS_OBJECT_NAME_INVALID`,
 /// `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_INVALID_HANDLE`.
-pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u32> {
+pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<PathLookup, u32> {
     let start = start(attributes)?;
     with(|state| match state.walk(start, attributes, wanted)? {
-        End::Missing { .. } => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
-        End::Object { object, rest } => {
+        LookupEnd::Missing { .. } => Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND),
+        LookupEnd::Object { object, rest } => {
             let kind = state
                 .objects
                 .get(&object)
                 .ok_or(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)?
                 .kind;
             state.reference(object);
-            Ok(Found { object, kind, rest })
+            Ok(PathLookup { object, kind, rest })
         }
     })
 }
@@ -122,7 +122,7 @@ pub fn lookup(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u3
 ///
 /// # Errors
 /// As for [`lookup`].
-pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<Found, u32> {
+pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<PathLookup, u32> {
     lookup(&Attributes::named(path.to_vec(), CASE_INSENSITIVE), wanted)
 }
 
@@ -132,25 +132,25 @@ pub fn lookup_path(path: &[u16], wanted: Option<Type>) -> Result<Found, u32> {
 ///
 /// # Errors
 /// As for [`lookup`], and `STATUS_OBJECT_NAME_COLLISION`.
-pub fn insert(new: u64, attributes: &Attributes) -> Result<Inserted, u32> {
+pub fn insert(new: u64, attributes: &Attributes) -> Result<NameInsertion, u32> {
     let kind = object::type_of(new).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let permanent = attributes.has(PERMANENT);
     if attributes.name.as_ref().is_none_or(Vec::is_empty) {
-        return Ok(Inserted::New);
+        return Ok(NameInsertion::New);
     }
     let start = start(attributes)?;
     with(|state| match state.walk(start, attributes, Some(kind))? {
-        End::Missing { directory, name } => {
+        LookupEnd::Missing { directory, name } => {
             state.name(new, directory, name, permanent);
-            Ok(Inserted::New)
+            Ok(NameInsertion::New)
         }
-        End::Object { object, rest } => {
+        LookupEnd::Object { object, rest } => {
             let found = state.objects.get(&object).map(|header| header.kind);
             if rest.is_empty() && !attributes.has(OPENIF) {
                 Err(nt_status::STATUS_OBJECT_NAME_COLLISION)
             } else if rest.is_empty() && found == Some(kind) {
                 state.reference(object);
-                Ok(Inserted::Existing(object))
+                Ok(NameInsertion::Existing(object))
             } else {
                 Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH)
             }
@@ -168,7 +168,7 @@ fn start(attributes: &Attributes) -> Result<Option<u64>, u32> {
 
 /// Takes the permanence of an object's name away; the name goes at once if no
 /// handle is open.
-pub fn make_temporary(object: u64, caller: &Caller<'_>) {
+pub fn make_temporary(object: u64, caller: &CallContext<'_>) {
     with(|state| {
         if let Some(header) = state.objects.get_mut(&object) {
             header.permanent = false;
@@ -178,7 +178,7 @@ pub fn make_temporary(object: u64, caller: &Caller<'_>) {
 }
 
 /// Removes the name of an object that has no handles and is not permanent.
-pub(super) fn forget_if_unused(object: u64, caller: &Caller<'_>) {
+pub(super) fn forget_if_unused(object: u64, caller: &CallContext<'_>) {
     let named = with(|state| {
         let header = state.objects.get_mut(&object)?;
         if header.handles > 0 || header.permanent {
@@ -263,7 +263,7 @@ impl ObjectTables {
         start: Option<u64>,
         attributes: &Attributes,
         wanted: Option<Type>,
-    ) -> Result<End, u32> {
+    ) -> Result<LookupEnd, u32> {
         let given = attributes.name.as_deref().unwrap_or_default();
         let absolute = given.first() == Some(&SEPARATOR);
         let (mut at, mut path) = match start {
@@ -287,8 +287,8 @@ impl ObjectTables {
             attributes.has(CASE_INSENSITIVE) || wanted.is_none_or(Type::is_case_insensitive);
         for _ in 0..MAX_LINKS {
             let (object, rest) = match self.descend(at, &path, any_case)? {
-                End::Object { object, rest } => (object, rest),
-                missing @ End::Missing { .. } => return Ok(missing),
+                LookupEnd::Object { object, rest } => (object, rest),
+                missing @ LookupEnd::Missing { .. } => return Ok(missing),
             };
             let header = self
                 .objects
@@ -308,13 +308,13 @@ impl ObjectTables {
                 _ if rest.is_empty() || header.kind.has_syntax() => {}
                 _ => return Err(nt_status::STATUS_OBJECT_TYPE_MISMATCH),
             }
-            return Ok(End::Object { object, rest });
+            return Ok(LookupEnd::Object { object, rest });
         }
         Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND)
     }
 
     /// Follows a path through directories, up to what is none.
-    fn descend(&self, mut at: u64, path: &[u16], any_case: bool) -> Result<End, u32> {
+    fn descend(&self, mut at: u64, path: &[u16], any_case: bool) -> Result<LookupEnd, u32> {
         let mut rest = path;
         while let Some(Payload::Directory(directory)) = self.payload(at) {
             let Some((_, name)) = rest.split_first() else {
@@ -335,7 +335,7 @@ impl ObjectTables {
             match next {
                 Some(object) => at = object,
                 None if following.is_empty() => {
-                    return Ok(End::Missing {
+                    return Ok(LookupEnd::Missing {
                         directory: at,
                         name: name.to_vec(),
                     });
@@ -344,7 +344,7 @@ impl ObjectTables {
             }
             rest = following;
         }
-        Ok(End::Object {
+        Ok(LookupEnd::Object {
             object: at,
             rest: rest.to_vec(),
         })

@@ -4,7 +4,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::{Attributes, Directory, Payload, Type};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -21,7 +21,7 @@ exports! {
     fn ZwCreateDirectoryObject<call>(handle: u64, access: u32, attributes: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::outcome(create(handle, access, attributes, &Caller::of(call)))
+        error::outcome(create(handle, access, attributes, &CallContext::of(call)))
     }
 
     /// `ZwOpenDirectoryObject`.
@@ -30,7 +30,7 @@ exports! {
     {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
-            let opened = ob::open_by_name(&attributes, Type::Directory, access, &Caller::of(call))?;
+            let opened = ob::open_by_name(&attributes, Type::Directory, access, &CallContext::of(call))?;
             Ok(driver_mem::write_u64(handle, opened)?)
         };
         error::status(open())
@@ -45,7 +45,12 @@ exports! {
     }
 }
 
-fn create(handle: u64, access: u32, attributes: u64, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn create(
+    handle: u64,
+    access: u32,
+    attributes: u64,
+    caller: &CallContext<'_>,
+) -> Result<u32, Refusal> {
     let attributes = Attributes::read(attributes)?;
     let payload = Payload::Directory(Directory::default());
     let directory = ob::create(Type::Directory, BODY_SIZE, payload)?;

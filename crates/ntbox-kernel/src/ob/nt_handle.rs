@@ -6,7 +6,7 @@ use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use super::attributes::KERNEL_HANDLE;
 use super::handles::Entry;
 use super::{Type, callbacks, handles};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::{error, thread_table};
@@ -19,8 +19,8 @@ mod option {
     pub const SAME_ATTRIBUTES: u32 = 0x4;
 }
 
-/// What a copy of a handle is to be.
-struct Copy {
+/// A request to duplicate a handle.
+struct DuplicateRequest {
     source_process: u64,
     source: u64,
     target_process: u64,
@@ -34,12 +34,12 @@ struct Copy {
 exports! {
     /// `ZwClose`.
     fn ZwClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
-        Ok(handles::close_for(handle, &Caller::of(call)))
+        Ok(handles::close_for(handle, &CallContext::of(call)))
     }
 
     /// `NtClose`: the same for drivers, whose previous mode is kernel mode.
     fn NtClose<call>(handle: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
-        Ok(handles::close_for(handle, &Caller::of(call)))
+        Ok(handles::close_for(handle, &CallContext::of(call)))
     }
 
     /// `ZwDuplicateObject`.
@@ -52,12 +52,12 @@ exports! {
         attributes: u32,
         options: u32,
     ) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let copy = Copy { source_process, source, target_process, target, access, attributes, options };
-        error::status(duplicate(&copy, &Caller::of(call)))
+        let copy = DuplicateRequest { source_process, source, target_process, target, access, attributes, options };
+        error::status(duplicate(&copy, &CallContext::of(call)))
     }
 }
 
-fn duplicate(copy: &Copy, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn duplicate(copy: &DuplicateRequest, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let from = process(copy.source_process)?;
     let entry = handles::get_in(from, copy.source)?;
     let made = if copy.target == 0 {
@@ -74,7 +74,7 @@ fn duplicate(copy: &Copy, caller: &Caller<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn open_copy(copy: &Copy, entry: Entry, caller: &Caller<'_>) -> Result<u64, u32> {
+fn open_copy(copy: &DuplicateRequest, entry: Entry, caller: &CallContext<'_>) -> Result<u64, u32> {
     let (from, to) = (process(copy.source_process)?, process(copy.target_process)?);
     let access = if copy.options & option::SAME_ACCESS == 0 {
         entry.kind.grant(copy.access)

@@ -7,7 +7,7 @@ use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use super::attributes::INHERIT;
 use super::handles::{Entry, PROTECT_CLOSE};
 use super::{Type, handles, query_name};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::info_buffer::Information;
@@ -34,7 +34,7 @@ exports! {
     fn ZwMakeTemporaryObject<call>(handle: u64) -> u32 [max PASSIVE_LEVEL, wdm] {
         let run = || -> Result<(), Refusal> {
             let entry = ob::by_handle(handle, 0, None, false)?;
-            ob::make_temporary(entry.object, &Caller::of(call));
+            ob::make_temporary(entry.object, &CallContext::of(call));
             Ok(())
         };
         error::status(run())
@@ -45,7 +45,7 @@ exports! {
     fn ZwQueryObject<call>(handle: u64, class: u32, buffer: u64, length: u32, return_length: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::status(query(handle, class, (buffer, length), return_length, &Caller::of(call)))
+        error::status(query(handle, class, (buffer, length), return_length, &CallContext::of(call)))
     }
 
     /// `ZwSetInformationObject`: `ObjectHandleFlagInformation`.
@@ -61,7 +61,7 @@ fn query(
     class: u32,
     (buffer, length): (u64, u32),
     return_length: u64,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     let entry = ob::by_handle(handle, 0, None, false)?;
     let information = match class {

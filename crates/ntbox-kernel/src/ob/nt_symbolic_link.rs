@@ -5,7 +5,7 @@ use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::{driver_mem, memory_map};
 
 use super::{Attributes, Payload, Type};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -19,7 +19,7 @@ exports! {
     fn ZwCreateSymbolicLinkObject<call>(handle: u64, access: u32, attributes: u64, target: u64) -> u32
         [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        error::outcome(create(handle, access, attributes, target, &Caller::of(call)))
+        error::outcome(create(handle, access, attributes, target, &CallContext::of(call)))
     }
 
     /// `ZwOpenSymbolicLinkObject`: a failure makes the handle NULL.
@@ -28,7 +28,7 @@ exports! {
     {
         let open = || -> Result<u64, Refusal> {
             let attributes = Attributes::require(attributes)?;
-            Ok(ob::open_by_name(&attributes, Type::SymbolicLink, access, &Caller::of(call))?)
+            Ok(ob::open_by_name(&attributes, Type::SymbolicLink, access, &CallContext::of(call))?)
         };
         let (status, opened) = match open() {
             Ok(opened) => (nt_status::STATUS_SUCCESS, opened),
@@ -52,7 +52,7 @@ fn create(
     access: u32,
     attributes: u64,
     target: u64,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
     let attributes = Attributes::read(attributes)?;
     let target = UnicodeString::read(target)?;

@@ -5,14 +5,14 @@ use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::Type;
 use super::handles::Entry;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::io_layout::file;
 use crate::base::processor_mode::Mode;
 use crate::ke::wait;
-use crate::ke::wait::Patience;
+use crate::ke::wait::Timeout;
 use crate::ob;
 
 /// `SYNCHRONIZE`.
@@ -23,21 +23,21 @@ const MAXIMUM: u32 = 64;
 exports! {
     /// `ZwWaitForSingleObject`.
     fn ZwWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32 [max PASSIVE_LEVEL, ntifs] {
-        Mode::Kernel.outcome(single(handle, alertable, timeout, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.outcome(single(handle, alertable, timeout, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtWaitForSingleObject`.
     fn NtWaitForSingleObject<call>(handle: u64, alertable: bool, timeout: u64) -> u32
         [max PASSIVE_LEVEL, page "windows/win32/api/winternl/nf-winternl-ntwaitforsingleobject"] {
         let mode = Mode::previous();
-        mode.outcome(single(handle, alertable, timeout, mode, &Caller::of(call)))
+        mode.outcome(single(handle, alertable, timeout, mode, &CallContext::of(call)))
     }
 
     /// `ZwWaitForMultipleObjects`: wait type 0 is all, 1 is any.
     fn ZwWaitForMultipleObjects<call>(count: u32, handles: u64, kind: u32, alertable: bool, timeout: u64) -> u32
         [max PASSIVE_LEVEL, undocumented]
     {
-        error::outcome(multiple(count, handles, kind, (alertable, timeout), &Caller::of(call)))
+        error::outcome(multiple(count, handles, kind, (alertable, timeout), &CallContext::of(call)))
     }
 }
 
@@ -57,23 +57,28 @@ fn waitable(entry: &Entry) -> Option<u64> {
     }
 }
 
-/// How long a wait lasts, for whom, and whether an alert ends it.
+/// Timeout, wait mode and alertability of a wait.
 #[derive(Debug, Clone, Copy)]
-struct How {
-    patience: Patience,
+struct WaitOptions {
+    patience: Timeout,
     mode: Mode,
     alertable: bool,
 }
 
 /// Waits for objects that are kept meanwhile, though their handles be closed.
-fn wait_for(entries: &[Entry], all: bool, how: How, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn wait_for(
+    entries: &[Entry],
+    all: bool,
+    how: WaitOptions,
+    caller: &CallContext<'_>,
+) -> Result<u32, Refusal> {
     // Types without a signal state of their own are always signaled: one of those
     // ends the wait unless something before it does.
     let ready = entries.iter().position(|entry| waitable(entry).is_none());
     if let Some(first) = ready.filter(|_| !all) {
         let before: Vec<u64> = entries[..first].iter().filter_map(waitable).collect();
         if !before.is_empty() {
-            let status = wait::wait(before, false, Patience::None)?;
+            let status = wait::wait(before, false, Timeout::None)?;
             if status != wait::TIMEOUT {
                 return Ok(status);
             }
@@ -107,11 +112,11 @@ fn single(
     alertable: bool,
     timeout: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
     mode.probe_optional(timeout, 8, 8)?;
-    let how = How {
-        patience: Patience::read(timeout)?,
+    let how = WaitOptions {
+        patience: Timeout::read(timeout)?,
         mode,
         alertable,
     };
@@ -125,11 +130,11 @@ fn single(
 /// It is no handle of something that may be waited for.
 pub fn by_handle(
     handle: u64,
-    patience: Patience,
+    patience: Timeout,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
-    let how = How {
+    let how = WaitOptions {
         patience,
         mode,
         alertable: false,
@@ -137,7 +142,7 @@ pub fn by_handle(
     one(handle, how, caller)
 }
 
-fn one(handle: u64, how: How, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn one(handle: u64, how: WaitOptions, caller: &CallContext<'_>) -> Result<u32, Refusal> {
     let entry = ob::by_handle(handle, SYNCHRONIZE, None, how.mode.is_user())?;
     wait_for(&[entry], false, how, caller)
 }
@@ -147,7 +152,7 @@ fn multiple(
     handles: u64,
     kind: u32,
     (alertable, timeout): (bool, u64),
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u32, Refusal> {
     if count == 0 || count > MAXIMUM {
         return Err(nt_status::STATUS_INVALID_PARAMETER_1.into());
@@ -155,7 +160,7 @@ fn multiple(
     if kind > 1 {
         return Err(nt_status::STATUS_INVALID_PARAMETER_3.into());
     }
-    let patience = Patience::read(timeout)?;
+    let patience = Timeout::read(timeout)?;
     let mut entries: Vec<Entry> = Vec::new();
     for n in 0..u64::from(count) {
         // The array is captured with its faults caught, for drivers too.
@@ -171,7 +176,7 @@ fn multiple(
     if all && entries.iter().any(twice) {
         return Err(nt_status::STATUS_INVALID_PARAMETER_MIX.into());
     }
-    let how = How {
+    let how = WaitOptions {
         patience,
         mode: Mode::Kernel,
         alertable,

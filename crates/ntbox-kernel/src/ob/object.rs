@@ -10,7 +10,7 @@ use ntbox_host::hook::Hook;
 use super::namespace::Directory;
 use super::types::Type;
 use super::{ObjectTables, with};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::key_id::KeyId;
 use crate::base::leak_check::Leak;
 use crate::base::utf16::text;
@@ -133,7 +133,7 @@ pub fn reference(object: u64) -> Option<u64> {
 
 /// Takes a reference that a driver has to give back: what is still taken at
 /// unload is reported with this caller.
-pub fn reference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
+pub fn reference_for(object: u64, caller: &CallContext<'_>) -> Option<u64> {
     with(|state| {
         let count = state.reference(object)?;
         if let Some(header) = state.objects.get_mut(&object) {
@@ -145,7 +145,7 @@ pub fn reference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
 
 /// Notes that a driver got the reference with which an object was made, and has to
 /// give it back.
-pub fn hand_over(object: u64, caller: &Caller<'_>) {
+pub fn hand_over(object: u64, caller: &CallContext<'_>) {
     with(|state| {
         if let Some(header) = state.objects.get_mut(&object) {
             header.taken.push(caller.address());
@@ -154,13 +154,13 @@ pub fn hand_over(object: u64, caller: &Caller<'_>) {
 }
 
 /// Takes a reference unless the last one is gone already.
-pub fn reference_if_alive(object: u64, caller: &Caller<'_>) -> bool {
+pub fn reference_if_alive(object: u64, caller: &CallContext<'_>) -> bool {
     let alive = inspect(object, |header| !header.dying).unwrap_or(false);
     alive && reference_for(object, caller).is_some()
 }
 
 /// Gives back a reference that a driver has taken, or was handed.
-pub fn dereference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
+pub fn dereference_for(object: u64, caller: &CallContext<'_>) -> Option<u64> {
     with(|state| state.objects.get_mut(&object)?.taken.pop());
     dereference(object, caller)
 }
@@ -169,7 +169,7 @@ pub fn dereference_for(object: u64, caller: &Caller<'_>) -> Option<u64> {
 /// object at the address. With the last one the object goes away, which may
 /// call the driver, at `PASSIVE_LEVEL` only: above, the end is put off to
 /// [`end_deferred`].
-pub fn dereference(object: u64, caller: &Caller<'_>) -> Option<u64> {
+pub fn dereference(object: u64, caller: &CallContext<'_>) -> Option<u64> {
     let (left, ends) = with(|state| {
         let header = state.objects.get_mut(&object)?;
         let ends = header.pointers == 1 && !header.dying;
@@ -191,7 +191,7 @@ pub fn dereference(object: u64, caller: &Caller<'_>) -> Option<u64> {
 }
 
 /// Ends the objects whose last reference was given back above `PASSIVE_LEVEL`.
-pub fn end_deferred(caller: &Caller<'_>) {
+pub fn end_deferred(caller: &CallContext<'_>) {
     while let Some(object) = with(|state| state.deferred.pop()) {
         end(object, caller);
     }
@@ -210,7 +210,7 @@ pub struct ObjectSecurity {
 pub static SECURITY: Hook<ObjectSecurity> = Hook::new();
 
 /// The end of an object that nothing refers to.
-fn end(object: u64, caller: &Caller<'_>) {
+fn end(object: u64, caller: &CallContext<'_>) {
     let Some(kind) = type_of(object) else { return };
     if let Some(delete) = kind.procedures().delete {
         delete(object, caller);

@@ -2,15 +2,15 @@
 
 use super::attributes::{Attributes, KERNEL_HANDLE};
 use super::handles::{CURRENT_PROCESS, CURRENT_THREAD, Entry};
-use super::namespace::Inserted;
+use super::namespace::NameInsertion;
 use super::types::Type;
 use super::{attributes, callbacks, handles, namespace, object};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::thread_table;
 
 /// A handle that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Opened {
+pub struct OpenedHandle {
     /// The handle.
     pub handle: u64,
     /// The object, kept alive by the handle.
@@ -28,26 +28,26 @@ pub fn insert_and_open(
     new: u64,
     attributes: &Attributes,
     access: u32,
-    caller: &Caller<'_>,
-) -> Result<Opened, u32> {
+    caller: &CallContext<'_>,
+) -> Result<OpenedHandle, u32> {
     let opened = namespace::insert(new, attributes).and_then(|inserted| {
         let (object, status) = match inserted {
-            Inserted::New => {
+            NameInsertion::New => {
                 guard(new, attributes, caller)?;
                 (new, nt_status::STATUS_SUCCESS)
             }
-            Inserted::Existing(object) => (object, nt_status::STATUS_OBJECT_NAME_EXISTS),
+            NameInsertion::Existing(object) => (object, nt_status::STATUS_OBJECT_NAME_EXISTS),
         };
         let handle = open(object, attributes, access, caller);
         match inserted {
-            Inserted::Existing(object) => {
+            NameInsertion::Existing(object) => {
                 object::dereference(object, caller);
             }
             // A name does not outlive the failure to open a handle.
-            Inserted::New if handle.is_err() => namespace::make_temporary(new, caller),
-            Inserted::New => {}
+            NameInsertion::New if handle.is_err() => namespace::make_temporary(new, caller),
+            NameInsertion::New => {}
         }
-        Ok(Opened {
+        Ok(OpenedHandle {
             handle: handle?,
             object,
             status,
@@ -59,7 +59,7 @@ pub fn insert_and_open(
 
 /// Gives a new object the security descriptor that its maker wants for it; if it is
 /// none, the object loses its name.
-fn guard(new: u64, attributes: &Attributes, caller: &Caller<'_>) -> Result<(), u32> {
+fn guard(new: u64, attributes: &Attributes, caller: &CallContext<'_>) -> Result<(), u32> {
     let guarded = match attributes.descriptor {
         0 => Ok(()),
         descriptor => (object::SECURITY.get().assign)(new, descriptor),
@@ -79,7 +79,7 @@ pub fn open_by_name(
     attributes: &Attributes,
     kind: Type,
     access: u32,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u64, u32> {
     let found = namespace::lookup(attributes, Some(kind))?;
     let handle = if found.kind == kind && found.rest.is_empty() {
@@ -99,7 +99,7 @@ pub fn open(
     object: u64,
     attributes: &Attributes,
     access: u32,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u64, u32> {
     let kind = object::type_of(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let access = kind.grant(access);
@@ -115,7 +115,7 @@ pub fn open_handle(
     kind: Type,
     access: u32,
     attributes: u32,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<u64, u32> {
     let wanted = callbacks::HandleParams {
         object,

@@ -6,7 +6,7 @@ use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::types::OutputBuffer;
 use super::{Type, namespace, object};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -19,7 +19,7 @@ exports! {
     /// `ObQueryNameString`: an unnamed object has an empty name.
     fn ObQueryNameString<call>(object: u64, information: u64, length: u32, return_length: u64) -> u32
         [max APC_LEVEL, ntifs] {
-        error::status(write(object, information, length, return_length, &Caller::of(call)))
+        error::status(write(object, information, length, return_length, &CallContext::of(call)))
     }
 }
 
@@ -34,7 +34,7 @@ pub fn write(
     information: u64,
     length: u32,
     return_length: u64,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     let mut query = || answer(object, information, length, return_length);
     let filter = object::type_of(object).and_then(Type::active_filter);

@@ -3,11 +3,11 @@
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Return, Stop};
+use ntbox_host::gate::{Call, ExportResult, NoReturn};
 
 use super::types::Type;
 use super::{handles, init, object, open_object};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
 
@@ -16,8 +16,8 @@ const REFERENCE_BY_POINTER: u32 = 0x18;
 /// `UserMode`.
 const USER_MODE: u8 = 1;
 
-/// What an object is looked up by.
-struct Wanted {
+/// A request to reference an object by its handle.
+struct ReferenceRequest {
     handle: u64,
     access: u32,
     /// Address of the type's object; 0 for any type.
@@ -25,8 +25,8 @@ struct Wanted {
     mode: u8,
 }
 
-/// Where the result goes.
-struct Out {
+/// Addresses that the result is written to.
+struct OutputAddresses {
     object: u64,
     information: u64,
 }
@@ -36,82 +36,86 @@ exports! {
     fn ObReferenceObjectByHandle<call>(
         handle: u64, access: u32, kind: u64, mode: u8, object: u64, information: u64,
     ) -> u32 [max PASSIVE_LEVEL, wdm] fails_by by_handle_failure {
-        by_handle(&Wanted { handle, access, kind, mode }, &Out { object, information }, &Caller::of(call))
+        by_handle(&ReferenceRequest { handle, access, kind, mode }, &OutputAddresses { object, information }, &CallContext::of(call))
     }
 
     /// `ObReferenceObjectByHandleWithTag`.
     fn ObReferenceObjectByHandleWithTag<call>(
         handle: u64, access: u32, kind: u64, mode: u8, tag: u32, object: u64, information: u64,
     ) -> u32 [max PASSIVE_LEVEL, wdm, since WINDOWS_7] fails_by by_tagged_handle_failure {
-        by_handle(&Wanted { handle, access, kind, mode }, &Out { object, information }, &Caller::of(call))
+        by_handle(&ReferenceRequest { handle, access, kind, mode }, &OutputAddresses { object, information }, &CallContext::of(call))
     }
 
     /// `ObReferenceObjectByPointer`: in kernel mode any type will do.
     fn ObReferenceObjectByPointer<call>(object: u64, access: u32, kind: u64, mode: u8) -> u32
         [max DISPATCH_LEVEL, wdm] {
-        by_pointer(object, kind, mode, &Caller::of(call))
+        by_pointer(object, kind, mode, &CallContext::of(call))
     }
 
     /// `ObReferenceObjectByPointerWithTag`.
     fn ObReferenceObjectByPointerWithTag<call>(object: u64, access: u32, kind: u64, mode: u8, tag: u32) -> u32
         [max DISPATCH_LEVEL, wdm, since WINDOWS_7]
     {
-        by_pointer(object, kind, mode, &Caller::of(call))
+        by_pointer(object, kind, mode, &CallContext::of(call))
     }
 
     /// `ObfReferenceObject`: returns the number of references.
     fn ObfReferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
-        reference(object, &Caller::of(call))
+        reference(object, &CallContext::of(call))
     }
 
     /// `ObfReferenceObjectWithTag`.
     fn ObfReferenceObjectWithTag<call>(object: u64, tag: u32) -> u64
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-obreferenceobjectwithtag"] {
-        reference(object, &Caller::of(call))
+        reference(object, &CallContext::of(call))
     }
 
     /// `ObReferenceObjectSafe`: FALSE if the object is being deleted.
     fn ObReferenceObjectSafe<call>(object: u64) -> bool [max DISPATCH_LEVEL, wdm] {
-        Ok(object::reference_if_alive(object, &Caller::of(call)))
+        Ok(object::reference_if_alive(object, &CallContext::of(call)))
     }
 
     /// `ObReferenceObjectSafeWithTag`.
     fn ObReferenceObjectSafeWithTag<call>(object: u64, tag: u32) -> bool [max DISPATCH_LEVEL, undocumented] {
-        Ok(object::reference_if_alive(object, &Caller::of(call)))
+        Ok(object::reference_if_alive(object, &CallContext::of(call)))
     }
 
     /// `ObfDereferenceObject`: returns the number of references left. Above
     /// `PASSIVE_LEVEL` the end of the object is put off.
     fn ObfDereferenceObject<call>(object: u64) -> u64
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-obdereferenceobject"] {
-        dereference(object, &Caller::of(call))
+        dereference(object, &CallContext::of(call))
     }
 
     /// `ObfDereferenceObjectWithTag`.
     fn ObfDereferenceObjectWithTag<call>(object: u64, tag: u32) -> u64
         [max DISPATCH_LEVEL, page "windows-hardware/drivers/ddi/wdm/nf-wdm-obdereferenceobjectwithtag"] {
-        dereference(object, &Caller::of(call))
+        dereference(object, &CallContext::of(call))
     }
 
     /// `ObDereferenceObject`: the function behind the macro of that name.
     fn ObDereferenceObject<call>(object: u64) -> u64 [max DISPATCH_LEVEL, wdm] {
-        dereference(object, &Caller::of(call))
+        dereference(object, &CallContext::of(call))
     }
 
     /// `ObDereferenceObjectDeferDelete`: the object ends before the call returns
     /// where that can be, which its reference allows.
     fn ObDereferenceObjectDeferDelete<call>(object: u64) -> () [max DISPATCH_LEVEL, wdm] {
-        dereference(object, &Caller::of(call)).map(drop)
+        dereference(object, &CallContext::of(call)).map(drop)
     }
 
     /// `ObDereferenceObjectDeferDeleteWithTag`.
     fn ObDereferenceObjectDeferDeleteWithTag<call>(object: u64, tag: u32) -> ()
         [max DISPATCH_LEVEL, wdm, since WINDOWS_7] {
-        dereference(object, &Caller::of(call)).map(drop)
+        dereference(object, &CallContext::of(call)).map(drop)
     }
 }
 
-fn by_handle(wanted: &Wanted, out: &Out, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn by_handle(
+    wanted: &ReferenceRequest,
+    out: &OutputAddresses,
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     driver_mem::write_u64(out.object, 0)?;
     check_mode(wanted, caller);
     let kind = match wanted.kind {
@@ -137,8 +141,8 @@ fn by_handle(wanted: &Wanted, out: &Out, caller: &Caller<'_>) -> Result<u32, Sto
 }
 
 /// Reports handles that a driver must not take as its own.
-fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
-    let Wanted { handle, mode, .. } = *wanted;
+fn check_mode(wanted: &ReferenceRequest, caller: &CallContext<'_>) {
+    let ReferenceRequest { handle, mode, .. } = *wanted;
     let pseudo = handle == handles::CURRENT_PROCESS || handle == handles::CURRENT_THREAD;
     if handle == 0 {
         let what = "ObReferenceObjectByHandle called with a NULL handle";
@@ -155,7 +159,7 @@ fn check_mode(wanted: &Wanted, caller: &Caller<'_>) {
     }
 }
 
-fn by_pointer(object: u64, kind: u64, mode: u8, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn by_pointer(object: u64, kind: u64, mode: u8, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let own = object::type_of(object).ok_or_else(|| no_object(object, "referenced"))?;
     let same = kind == init::object_of(own);
     if !same && (mode == USER_MODE || kind == init::object_of(Type::SymbolicLink)) {
@@ -164,11 +168,11 @@ fn by_pointer(object: u64, kind: u64, mode: u8, caller: &Caller<'_>) -> Result<u
     reference(object, caller).map(|_| nt_status::STATUS_SUCCESS)
 }
 
-fn reference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
+fn reference(object: u64, caller: &CallContext<'_>) -> Result<u64, NoReturn> {
     object::reference_for(object, caller).ok_or_else(|| no_object(object, "referenced"))
 }
 
-fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
+fn dereference(object: u64, caller: &CallContext<'_>) -> Result<u64, NoReturn> {
     let held = |header: &object::Header| {
         let needed = header.handles + u64::from(header.name.is_some());
         let is_kernels = matches!(
@@ -180,7 +184,7 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
     };
     match object::inspect(object, held) {
         None => Err(no_object(object, "dereferenced")),
-        Some((kind, true, _)) => Err(Stop::bug_check(
+        Some((kind, true, _)) => Err(NoReturn::bug_check(
             REFERENCE_BY_POINTER,
             [init::object_of(kind), object, 0, 0],
             format!(
@@ -207,24 +211,24 @@ fn dereference(object: u64, caller: &Caller<'_>) -> Result<u64, Stop> {
 }
 
 /// The stop for a reference to what is no object, or none any more.
-fn no_object(object: u64, what: &str) -> Stop {
-    Stop::bug_check(
+fn no_object(object: u64, what: &str) -> NoReturn {
+    NoReturn::bug_check(
         REFERENCE_BY_POINTER,
         [0, object, 0, 0],
         format!("{object:#018x} was {what}, where there is no object, or none any more"),
     )
 }
 
-fn by_handle_failure(call: &mut Call<'_>) -> Return {
+fn by_handle_failure(call: &mut Call<'_>) -> ExportResult {
     fail(call, 4)
 }
 
-fn by_tagged_handle_failure(call: &mut Call<'_>) -> Return {
+fn by_tagged_handle_failure(call: &mut Call<'_>) -> ExportResult {
     fail(call, 5)
 }
 
 /// What a reference by handle does when it fails: no object, and a status.
-fn fail(call: &Call<'_>, out: usize) -> Return {
+fn fail(call: &Call<'_>, out: usize) -> ExportResult {
     driver_mem::write_u64(call.argument(out)?, 0)?;
     Ok(u64::from(nt_status::STATUS_INVALID_HANDLE))
 }

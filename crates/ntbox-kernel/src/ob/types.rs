@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use super::attributes::MAXIMUM_ALLOWED;
-use super::handles::Closed;
+use super::handles::ClosedHandle;
 use super::object::Payload;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 
 /// A type of object.
@@ -53,8 +53,8 @@ pub enum Type {
     File,
 }
 
-/// Gives the name of an object; `None` if it has none.
-pub type NameOf = fn(u64) -> Option<Vec<u16>>;
+/// Returns the name of an object; `None` if it has none.
+pub type QueryName = fn(u64) -> Option<Vec<u16>>;
 
 /// Callbacks around operations on the objects of a type, as those of the registry.
 pub trait ObjectFilter: std::fmt::Debug + Sync {
@@ -69,7 +69,7 @@ pub trait ObjectFilter: std::fmt::Debug + Sync {
         &self,
         object: u64,
         buffer: &OutputBuffer,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
         query: Work<'_>,
     ) -> Result<(), Refusal>;
 
@@ -82,7 +82,7 @@ pub trait ObjectFilter: std::fmt::Debug + Sync {
         object: u64,
         parts: u32,
         buffer: &OutputBuffer,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
         query: Work<'_>,
     ) -> Result<(), Refusal>;
 
@@ -95,7 +95,7 @@ pub trait ObjectFilter: std::fmt::Debug + Sync {
         object: u64,
         parts: u32,
         descriptor: u64,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
         set: Work<'_>,
     ) -> Result<(), Refusal>;
 }
@@ -120,11 +120,11 @@ pub struct OutputBuffer {
 #[derive(Debug, Clone, Copy)]
 pub struct ObjectTypeProcedures {
     /// The name of an object, where that is not the one in a directory.
-    pub query_name: Option<NameOf>,
+    pub query_name: Option<QueryName>,
     /// A handle was closed.
-    pub close: Option<fn(&Closed, &Caller<'_>)>,
+    pub close: Option<fn(&ClosedHandle, &CallContext<'_>)>,
     /// The last reference is gone; the body's memory is freed afterwards.
-    pub delete: Option<fn(u64, &Caller<'_>)>,
+    pub delete: Option<fn(u64, &CallContext<'_>)>,
     /// The security descriptor of an object has changed.
     pub security_changed: Option<fn(u64)>,
     /// An object for a message; the object manager is locked.
@@ -153,17 +153,17 @@ pub fn register(kind: Type, procedures: ObjectTypeProcedures) {
     let _ = PROCEDURES[kind as usize].set(procedures);
 }
 
-/// The rights that the four generic ones stand for.
+/// The rights that the four generic rights map to (`GENERIC_MAPPING`).
 #[derive(Debug, Clone, Copy)]
-struct Generic {
+struct GenericMapping {
     read: u32,
     write: u32,
     execute: u32,
     all: u32,
 }
 
-const fn generic(read: u32, write: u32, execute: u32, all: u32) -> Generic {
-    Generic {
+const fn generic(read: u32, write: u32, execute: u32, all: u32) -> GenericMapping {
+    GenericMapping {
         read,
         write,
         execute,
@@ -291,7 +291,7 @@ impl Type {
         )
     }
 
-    fn generic(self) -> Generic {
+    fn generic(self) -> GenericMapping {
         match self {
             Self::Type => generic(0x2_0000, 0x2_0000, 0x2_0000, 0xf_0001),
             Self::Directory => generic(0x2_0003, 0x2_000c, 0x2_0003, 0xf_000f),
@@ -313,7 +313,7 @@ impl Type {
 
     /// The rights that generic read, write, execute and all stand for.
     pub fn generic_mapping(self) -> [u32; 4] {
-        let Generic {
+        let GenericMapping {
             read,
             write,
             execute,
@@ -331,7 +331,7 @@ impl Type {
     /// The rights that a kernel-mode caller gets who asks for `desired`: all
     /// that it asks for, generic ones translated.
     pub fn grant(self, desired: u32) -> u32 {
-        let Generic {
+        let GenericMapping {
             read,
             write,
             execute,

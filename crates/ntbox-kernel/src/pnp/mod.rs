@@ -9,8 +9,8 @@ use nt_status::{STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER, STATUS_
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Export, Return, Stop};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::{Export, ExportResult, NoReturn};
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::base::cookie_table::Registrations;
 use super::base::leak_check::{Leak, LeakCheck};
@@ -29,7 +29,7 @@ mod category {
 const FIRST: u64 = 0xffff_fb30_0000_0040;
 
 /// Routines, with the calls that registered them.
-static ROUTINES: Exclusive<Registrations<(u64, u64)>> = Exclusive::new(Registrations::new(FIRST));
+static ROUTINES: KernelCell<Registrations<(u64, u64)>> = KernelCell::new(Registrations::new(FIRST));
 
 /// Notification routines that are still registered. All of them are forgotten.
 fn leaks() -> Vec<Leak> {
@@ -54,11 +54,11 @@ fn unregister(handle: u64) -> u32 {
 
 /// Windows stops, too, where a physical device object is needed and something else
 /// is given: `PNP_DETECTED_FATAL_ERROR`.
-fn stop(function: &str, device: u64) -> Return {
+fn stop(function: &str, device: u64) -> ExportResult {
     let what = format!(
         "{function} was given {device:#018x}, which is no physical device object; there are none here (PNP_DETECTED_FATAL_ERROR)"
     );
-    Err(Stop::bug_check(0xca, [2, device, 0, 0], what))
+    Err(NoReturn::bug_check(0xca, [2, device, 0, 0], what))
 }
 
 /// Refuses an interrupt, and says why.

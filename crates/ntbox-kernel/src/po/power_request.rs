@@ -3,8 +3,8 @@
 
 use ntbox_api::rules;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use ntbox_host::gate::{Return, Stop};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::{ExportResult, NoReturn};
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{driver_mem, gate};
 
 use crate::base::cookie_table::Registrations;
@@ -27,7 +27,7 @@ struct Request {
     caller: u64,
 }
 
-static REQUESTS: Exclusive<Registrations<Request>> = Exclusive::new(Registrations::new(FIRST));
+static REQUESTS: KernelCell<Registrations<Request>> = KernelCell::new(Registrations::new(FIRST));
 
 /// Objects that drivers have not deleted. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {
@@ -41,9 +41,9 @@ pub fn leaks() -> Vec<Leak> {
 }
 
 /// The stop for what is no object, or none any more.
-fn unknown(function: &str, object: u64) -> Stop {
+fn unknown(function: &str, object: u64) -> NoReturn {
     let what = format!("{function} was given {object:#018x}, which is no power request object");
-    Stop::bug_check(REFERENCE_BY_POINTER, [0, object, 0, 0], what)
+    NoReturn::bug_check(REFERENCE_BY_POINTER, [0, object, 0, 0], what)
 }
 
 /// Changes the count of an object.
@@ -52,7 +52,7 @@ fn change(
     object: u64,
     kind: u32,
     change: impl FnOnce(u64) -> Option<u64>,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let mut requests = REQUESTS.lock();
     let request = requests.get_mut(object);
     let request = request.ok_or_else(|| unknown(function, object))?;
@@ -68,7 +68,7 @@ fn change(
     }
 }
 
-fn no_memory(call: &mut gate::Call<'_>) -> Return {
+fn no_memory(call: &mut gate::Call<'_>) -> ExportResult {
     driver_mem::write_u64(call.argument(0)?, 0)?;
     Ok(u64::from(nt_status::STATUS_INSUFFICIENT_RESOURCES))
 }

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use nt_layout::{DeviceObject, IoStackLocation, Irp, PowerParameters, WaitWakeParameters};
 use nt_status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_NOT_SUPPORTED, STATUS_PENDING};
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::io_layout::major;
 use crate::base::thread_table;
 use crate::io;
 use crate::io::irp;
-use crate::io::irp::Owner;
+use crate::io::irp::IrpOwner;
 
 /// `DevicePowerState` of `POWER_STATE_TYPE`.
 const DEVICE_STATE: u32 = 1;
@@ -40,11 +40,11 @@ struct PowerRequest {
     context: u64,
 }
 
-static REQUESTS: Exclusive<BTreeMap<u64, PowerRequest>> = Exclusive::new(BTreeMap::new());
+static REQUESTS: KernelCell<BTreeMap<u64, PowerRequest>> = KernelCell::new(BTreeMap::new());
 
 /// A power request has passed its last stack location: the driver is told, and it
 /// is freed.
-pub fn finished(irp: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn finished(irp: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let request = REQUESTS.lock().remove(&irp);
     if let Some(request) = request
         && request.function != 0
@@ -76,7 +76,7 @@ exports! {
         }
         let top = io::device::top(device)?;
         let depth = DriverPtr::<DeviceObject>::new(top).get(|device| &device.stack_size)?;
-        let Some(irp) = irp::allocate(depth, Owner::Power, call.return_address())? else {
+        let Some(irp) = irp::allocate(depth, IrpOwner::Power, call.return_address())? else {
             return Ok(STATUS_INSUFFICIENT_RESOURCES);
         };
         let fields = DriverPtr::<Irp>::new(irp);
@@ -96,7 +96,7 @@ exports! {
             driver_mem::write_u64(sent, irp)?;
         }
         REQUESTS.lock().insert(irp, PowerRequest { device, minor, state, function, context });
-        irp::call(top, irp, &Caller::of(call))?;
+        irp::call(top, irp, &CallContext::of(call))?;
         Ok(STATUS_PENDING)
     }
 }

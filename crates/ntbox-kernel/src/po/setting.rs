@@ -6,9 +6,9 @@ use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::cookie_table::Registrations;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -49,7 +49,8 @@ const fn guid(first: u32, second: u16, third: u16, rest: u64) -> [u8; 16] {
 }
 
 /// Callbacks, with the calls that registered them.
-static CALLBACKS: Exclusive<Registrations<(u64, u64)>> = Exclusive::new(Registrations::new(FIRST));
+static CALLBACKS: KernelCell<Registrations<(u64, u64)>> =
+    KernelCell::new(Registrations::new(FIRST));
 
 /// Callbacks that are still registered. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {
@@ -89,7 +90,7 @@ exports! {
         };
         let written = driver_mem::write_bytes(shown, &id).and_then(|()| driver_mem::write_u32(shown + 16, *value));
         if written.is_ok() {
-            Caller::of(call).call(callback, &[shown, shown + 16, 4, context]);
+            CallContext::of(call).call(callback, &[shown, shown + 16, 4, context]);
         }
         pool::free(shown);
         written?;

@@ -5,9 +5,9 @@ use nt_layout::{DeviceObject, DevobjExtension};
 use ntbox_api::rules;
 use ntbox_host::cpu;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::cookie_table::Registrations;
 use crate::base::diag;
 use crate::base::driver_ptr::DriverPtr;
@@ -27,7 +27,7 @@ const MASK: u32 = 0xf;
 const FIRST: u64 = 0xffff_fb10_0000_0040;
 
 /// Reports of who is busy: the calls that made them.
-static BUSY: Exclusive<Registrations<u64>> = Exclusive::new(Registrations::new(FIRST));
+static BUSY: KernelCell<Registrations<u64>> = KernelCell::new(Registrations::new(FIRST));
 
 /// Reports that a driver has not withdrawn. All of them are forgotten.
 pub fn leaks() -> Vec<Leak> {
@@ -42,7 +42,7 @@ pub fn leaks() -> Vec<Leak> {
 exports! {
     /// `PoCallDriver`: since Windows Vista, what `IoCallDriver` does.
     fn PoCallDriver<caller>(device: u64, irp: u64) -> u32 [max DISPATCH_LEVEL, wdm] {
-        irp::call(device, irp, &Caller::of(caller))
+        irp::call(device, irp, &CallContext::of(caller))
     }
 
     /// `PoStartNextPowerIrp`: since Windows Vista, nothing.

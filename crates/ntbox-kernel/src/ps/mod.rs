@@ -15,9 +15,9 @@ use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Export, Stop};
+use ntbox_host::gate::{Call, Export, NoReturn};
 
-use super::base::call_context::Caller;
+use super::base::call_context::CallContext;
 use super::base::thread_table::{Process, Thread};
 use super::base::{diag, os_version, thread_table};
 use super::ob;
@@ -149,12 +149,12 @@ exports! {
 
     /// `PsLookupProcessByProcessId`: referenced, to be dereferenced.
     fn PsLookupProcessByProcessId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails STATUS_INVALID_CID {
-        hand_out(thread_table::process_by_id(id), to, STATUS_INVALID_CID, &Caller::of(call))
+        hand_out(thread_table::process_by_id(id), to, STATUS_INVALID_CID, &CallContext::of(call))
     }
 
     /// `PsLookupThreadByThreadId`: referenced, to be dereferenced.
     fn PsLookupThreadByThreadId<call>(id: u64, to: u64) -> u32 [max APC_LEVEL, ntifs] fails STATUS_INVALID_PARAMETER {
-        hand_out(thread_table::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &Caller::of(call))
+        hand_out(thread_table::thread_by_id(id), to, STATUS_INVALID_PARAMETER, &CallContext::of(call))
     }
 
     /// `PsGetVersion`: each part where it is wanted; TRUE on a checked build,
@@ -174,7 +174,7 @@ exports! {
 }
 
 /// The process at an address, which must be one.
-fn process_at(call: &Call<'_>, va: u64) -> Result<Option<Process>, Stop> {
+fn process_at(call: &Call<'_>, va: u64) -> Result<Option<Process>, NoReturn> {
     let found = thread_table::process(va);
     if found.is_none() {
         not_one(call, va, "process")?;
@@ -183,7 +183,7 @@ fn process_at(call: &Call<'_>, va: u64) -> Result<Option<Process>, Stop> {
 }
 
 /// The thread at an address, which must be one.
-fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, Stop> {
+fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, NoReturn> {
     let found = thread_table::thread(va);
     if found.is_none() {
         not_one(call, va, "thread")?;
@@ -192,7 +192,7 @@ fn thread_at(call: &Call<'_>, va: u64) -> Result<Option<Thread>, Stop> {
 }
 
 /// Reads what is not what it was said to be, as the kernel would, and tells.
-fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), Stop> {
+fn not_one(call: &Call<'_>, va: u64, what: &str) -> Result<(), NoReturn> {
     driver_mem::read_u64(va)?;
     diag::violation(
         rules::WRONG_OBJECT_TYPE,
@@ -207,8 +207,8 @@ fn hand_out(
     object: Option<u64>,
     to: u64,
     otherwise: u32,
-    caller: &Caller<'_>,
-) -> Result<u32, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<u32, NoReturn> {
     let Some(object) = object else {
         return Ok(otherwise);
     };

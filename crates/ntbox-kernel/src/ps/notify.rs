@@ -9,12 +9,12 @@ use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Register, Return, Stop};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::{Call, ExportResult, NoReturn, Register};
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::routine::Routine;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
@@ -63,7 +63,7 @@ struct Registration {
     running: u32,
 }
 
-static ROUTINES: Exclusive<Vec<Registration>> = Exclusive::new(Vec::new());
+static ROUTINES: KernelCell<Vec<Registration>> = KernelCell::new(Vec::new());
 
 fn with<T>(work: impl FnOnce(&mut Vec<Registration>) -> T) -> T {
     work(&mut ROUTINES.lock())
@@ -120,7 +120,7 @@ fn unregister(kind: Kind, routine: u64) -> u32 {
 }
 
 /// Calls all routines of some kinds, each with the arguments for it.
-fn call_all(caller: &Caller<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64; 3]>) {
+fn call_all(caller: &CallContext<'_>, mut arguments: impl FnMut(Kind) -> Option<[u64; 3]>) {
     let all = with(|routines| routines.clone());
     for Registration {
         kind,
@@ -172,7 +172,7 @@ struct NotifyBlock {
 ///
 /// # Errors
 /// A routine damaged what it was shown.
-pub fn process_created(process: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+pub fn process_created(process: u64, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let Some(info) = thread_table::process(process).filter(|_| any("process")) else {
         return Ok(STATUS_SUCCESS);
     };
@@ -228,7 +228,7 @@ fn describe(block: DriverPtr<NotifyBlock>, path: &[u8]) -> Result<(), Fault> {
 }
 
 /// Tells that a process ends.
-pub fn process_ended(process: u64, caller: &Caller<'_>) {
+pub fn process_ended(process: u64, caller: &CallContext<'_>) {
     let Some(info) = thread_table::process(process).filter(|_| any("process")) else {
         return;
     };
@@ -240,7 +240,7 @@ pub fn process_ended(process: u64, caller: &Caller<'_>) {
 }
 
 /// Tells of a new thread, or of one that ends.
-pub fn thread(thread: u64, created: bool, caller: &Caller<'_>) {
+pub fn thread(thread: u64, created: bool, caller: &CallContext<'_>) {
     if !any("thread") {
         return;
     }
@@ -255,7 +255,7 @@ pub fn thread(thread: u64, created: bool, caller: &Caller<'_>) {
 }
 
 /// Tells, on a new thread that is not the system's, that it begins.
-pub fn thread_begins(thread: u64, caller: &Caller<'_>) {
+pub fn thread_begins(thread: u64, caller: &CallContext<'_>) {
     let Some(info) = thread_table::thread(thread).filter(|_| any("thread")) else {
         return;
     };
@@ -286,7 +286,7 @@ pub fn leaks() -> Vec<Leak> {
 }
 
 /// Registers or removes a routine with a `PS_CREATE_NOTIFY_INFO`.
-fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
+fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, NoReturn> {
     if remove {
         return Ok(unregister(Kind::ProcessEx, routine));
     }
@@ -303,7 +303,7 @@ fn process_ex(routine: u64, remove: bool, caller: u64) -> Result<u32, Stop> {
 
 /// There is no room for another routine; one that is registered can always be
 /// removed. The routine is argument `at`, and behind it is whether to remove it.
-fn fail(call: &Call<'_>, kind: Kind, at: usize) -> Return {
+fn fail(call: &Call<'_>, kind: Kind, at: usize) -> ExportResult {
     let (routine, remove) = (call.argument(at)?, call.argument(at + 1)?);
     Ok(u64::from(if bool::from_register(remove) {
         unregister(kind, routine)
@@ -312,15 +312,15 @@ fn fail(call: &Call<'_>, kind: Kind, at: usize) -> Return {
     }))
 }
 
-fn process_failure(call: &mut Call<'_>) -> Return {
+fn process_failure(call: &mut Call<'_>) -> ExportResult {
     fail(call, Kind::Process, 0)
 }
 
-fn process_ex_failure(call: &mut Call<'_>) -> Return {
+fn process_ex_failure(call: &mut Call<'_>) -> ExportResult {
     fail(call, Kind::ProcessEx, 0)
 }
 
-fn process_ex2_failure(call: &mut Call<'_>) -> Return {
+fn process_ex2_failure(call: &mut Call<'_>) -> ExportResult {
     fail(call, Kind::ProcessEx, 1)
 }
 

@@ -4,12 +4,12 @@
 //! One that this kernel does not know stops the driver with its number.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::hook::Hook;
 
 use super::quota;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::info_buffer::Information;
@@ -76,7 +76,7 @@ fn open(
     attributes: u64,
     id: u64,
     kind: Type,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     let attributes = Attributes::require(attributes)?;
     if attributes.name.is_some() == (id != 0) {
@@ -123,7 +123,7 @@ fn unknown(service: &str, class: u32, end: u32) -> Refusal {
         return nt_status::STATUS_INVALID_INFO_CLASS.into();
     }
     let what = format!("{service} was called for class {class}, which this kernel does not know");
-    Stop::bug_check(0xe2, [u64::from(class), 0, 0, 0], what).into()
+    NoReturn::bug_check(0xe2, [u64::from(class), 0, 0, 0], what).into()
 }
 
 fn query_process(
@@ -189,7 +189,7 @@ fn query_process(
 }
 
 /// Ends a process as its own end would, and waits for it.
-fn terminate(handle: u64, exit: u32, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn terminate(handle: u64, exit: u32, caller: &CallContext<'_>) -> Result<(), Refusal> {
     /// `PROCESS_TERMINATE`.
     const TERMINATE: u32 = 1;
     /// `NtCurrentProcess`; no handle means the threads of the current process.
@@ -207,7 +207,7 @@ fn terminate(handle: u64, exit: u32, caller: &Caller<'_>) -> Result<(), Refusal>
         return Ok(());
     }
     let what = "ZwTerminateProcess was called for the current process or the process System, which this kernel does not end";
-    Err(Stop::bug_check(0xe2, [handle, exit.into(), 0, 0], what).into())
+    Err(NoReturn::bug_check(0xe2, [handle, exit.into(), 0, 0], what).into())
 }
 
 /// `QUOTA_LIMITS`: pool, working set, paging file, time.
@@ -329,7 +329,7 @@ fn set_thread(
 }
 
 /// Ends a process with a status. Returns false if nothing runs it.
-type Terminate = fn(u64, u32, &Caller<'_>) -> bool;
+type Terminate = fn(u64, u32, &CallContext<'_>) -> bool;
 
 /// Ends a simulated process.
 pub static TERMINATE_PROCESS: Hook<Terminate> = Hook::new();
@@ -337,7 +337,7 @@ pub static TERMINATE_PROCESS: Hook<Terminate> = Hook::new();
 exports! {
     /// `ZwOpenProcess`: by id.
     fn ZwOpenProcess<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32 [max PASSIVE_LEVEL, ntddk] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(open(handle, access, attributes, id, Type::Process, &Caller::of(call)))
+        error::status(open(handle, access, attributes, id, Type::Process, &CallContext::of(call)))
     }
 
     /// `NtOpenProcess`: with the arguments checked that a program gives.
@@ -349,7 +349,7 @@ exports! {
             mode.probe_optional(id, 0x10, 8)
         };
         mode.outcome(probe().map_err(Refusal::from).and_then(|()| {
-            open(handle, access, attributes, id, Type::Process, &Caller::of(call))?;
+            open(handle, access, attributes, id, Type::Process, &CallContext::of(call))?;
             Ok(nt_status::STATUS_SUCCESS)
         }))
     }
@@ -362,13 +362,13 @@ exports! {
     /// `ZwOpenThread`: by id.
     fn ZwOpenThread<call>(handle: u64, access: u32, attributes: u64, id: u64) -> u32
         [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        error::status(open(handle, access, attributes, id, Type::Thread, &Caller::of(call)))
+        error::status(open(handle, access, attributes, id, Type::Thread, &CallContext::of(call)))
     }
 
     /// `ZwTerminateProcess`: of a program other than the one that the thread belongs
     /// to.
     fn ZwTerminateProcess<call>(handle: u64, exit: u32) -> u32 [max PASSIVE_LEVEL, ntddk] {
-        error::status(terminate(handle, exit, &Caller::of(call)))
+        error::status(terminate(handle, exit, &CallContext::of(call)))
     }
 
     /// `ZwQueryInformationProcess`: basic information, quota and pool, handles, the

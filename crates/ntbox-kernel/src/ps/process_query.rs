@@ -5,7 +5,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 
 use super::{process_at, thread_at};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::thread_table;
 use crate::{ob, se};
@@ -101,10 +101,10 @@ exports! {
         }
         if process != 0 {
             driver_mem::write_u64(process, owner)?;
-            ob::reference_for(owner, &Caller::of(call));
+            ob::reference_for(owner, &CallContext::of(call));
         }
         driver_mem::write_u64(thread, found)?;
-        ob::reference_for(found, &Caller::of(call));
+        ob::reference_for(found, &CallContext::of(call));
         Ok(STATUS_SUCCESS)
     }
 }

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::process_at;
 use crate::base::export::exports;
@@ -17,9 +17,9 @@ const PAGED: u32 = 1;
 /// Bytes of either pool that a process may be charged for: as good as all.
 pub const LIMIT: u64 = u64::MAX;
 
-/// What is charged for a kind of pool, and the most that ever was.
+/// The charge for a kind of pool, and its peak.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct QuotaUsage {
     /// Bytes now.
     pub now: u64,
     /// Most bytes.
@@ -27,10 +27,10 @@ pub struct Usage {
 }
 
 /// Nonpaged and paged pool by process.
-static CHARGED: Exclusive<BTreeMap<u64, [Usage; 2]>> = Exclusive::new(BTreeMap::new());
+static CHARGED: KernelCell<BTreeMap<u64, [QuotaUsage; 2]>> = KernelCell::new(BTreeMap::new());
 
 /// What is charged to a process: nonpaged and paged pool.
-pub fn usage(process: u64) -> [Usage; 2] {
+pub fn usage(process: u64) -> [QuotaUsage; 2] {
     let charged = CHARGED.lock();
     charged.get(&process).copied().unwrap_or_default()
 }
@@ -76,9 +76,9 @@ fn charged(process: u64, kind: u32, amount: u64) -> u32 {
 }
 
 /// Returns a charge, or stops as the kernel does.
-fn returned(process: u64, kind: u32, amount: u64) -> Result<(), Stop> {
+fn returned(process: u64, kind: u32, amount: u64) -> Result<(), NoReturn> {
     give_back(process, kind, amount).map_err(|there| {
-        Stop::bug_check(
+        NoReturn::bug_check(
             0x21,
             [process, u64::from(kind), there, amount],
             format!("{amount} bytes of pool quota were returned, and {there} are charged (QUOTA_UNDERFLOW)"),
@@ -90,7 +90,7 @@ exports! {
     /// `PsChargePoolQuota`: raises if it is too much.
     fn PsChargePoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         process_at(call, process)?;
-        if charge(process, kind, amount) { Ok(()) } else { Err(Stop::raise(nt_status::STATUS_QUOTA_EXCEEDED)) }
+        if charge(process, kind, amount) { Ok(()) } else { Err(NoReturn::raise(nt_status::STATUS_QUOTA_EXCEEDED)) }
     }
 
     /// `PsChargeProcessPoolQuota`: the same with a status.
@@ -120,7 +120,7 @@ exports! {
     /// `PsReturnPoolQuota`: raises if so much is not charged.
     fn PsReturnPoolQuota<call>(process: u64, kind: u32, amount: u64) -> () [max DISPATCH_LEVEL, ntifs] {
         process_at(call, process)?;
-        give_back(process, kind, amount).map_err(|_| Stop::raise(nt_status::STATUS_QUOTA_EXCEEDED))
+        give_back(process, kind, amount).map_err(|_| NoReturn::raise(nt_status::STATUS_QUOTA_EXCEEDED))
     }
 
     /// `PsReturnProcessNonPagedPoolQuota`.
@@ -154,14 +154,14 @@ mod tests {
         let [nonpaged, paged] = usage(process);
         assert_eq!(
             nonpaged,
-            Usage {
+            QuotaUsage {
                 now: 0x300,
                 peak: 0x300
             }
         );
         assert_eq!(
             paged,
-            Usage {
+            QuotaUsage {
                 now: 0x500,
                 peak: 0x500
             }
@@ -171,12 +171,12 @@ mod tests {
         assert_eq!(give_back(process, 0, 0x300), Ok(()));
         assert_eq!(
             usage(process)[0],
-            Usage {
+            QuotaUsage {
                 now: 0,
                 peak: 0x300
             }
         );
         forget(process);
-        assert_eq!(usage(process), [Usage::default(); 2]);
+        assert_eq!(usage(process), [QuotaUsage::default(); 2]);
     }
 }

@@ -1,7 +1,7 @@
 //! System threads: made by drivers, ended by themselves.
 
 use ntbox_api::rules;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{HIGH_LEVEL, PASSIVE_LEVEL};
 use ntbox_host::hook::Event;
 use ntbox_host::routine::Routine;
@@ -9,7 +9,7 @@ use ntbox_host::upcall::call_driver;
 use ntbox_host::{cpu, driver_mem};
 
 use super::notify;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::leak_check::Leak;
 use crate::base::{clock, error, thread_table};
@@ -28,7 +28,7 @@ pub static THREAD_ENDED: Event<fn(u64)> = Event::new();
 /// Starts a thread at `routine` in the driver; returns its object, with one
 /// reference for the caller and one of the thread's own. Who is notified of threads
 /// hears of it before it runs.
-fn start(process: u64, routine: u64, context: u64, caller: &Caller<'_>) -> Option<u64> {
+fn start(process: u64, routine: u64, context: u64, caller: &CallContext<'_>) -> Option<u64> {
     let thread = create::create(process, true)?;
     let high = kernel_stack::new_stack().ok()?;
     thread_table::update(thread, |info| {
@@ -57,15 +57,15 @@ pub fn end(status: u32) -> ! {
     let attached = info.and_then(|info| attach::ended_attached(&info));
     let given_up = attached.map_or_else(|| give_up(thread, status, stack.1), Err);
     if let Err(refusal) = given_up {
-        Caller::kernel(stack.1).end(refusal);
+        CallContext::kernel(stack.1).end(refusal);
     }
     // The object is the kernel's own memory and stays while it is referenced.
     let _ = driver_mem::write_u32(thread + thread_table::offset::EXIT_STATUS, status);
-    notify::thread(thread, false, &Caller::kernel(stack.1));
+    notify::thread(thread, false, &CallContext::kernel(stack.1));
     thread_table::update(thread, |info| info.ended = true);
     cpu::set_irql(PASSIVE_LEVEL);
     signal_end(thread);
-    ob::dereference(thread, &Caller::kernel(0));
+    ob::dereference(thread, &CallContext::kernel(0));
     if stack.0 != 0 {
         mm::with(|memory| memory.unmap_and_release(stack.0));
     }
@@ -81,10 +81,10 @@ pub fn signal_end(object: u64) {
 
 /// What a thread that ends still has: mutants are abandoned, APCs run down. It
 /// must not hold a mutex or be in a region without APCs.
-fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
+fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), NoReturn> {
     for mutant in thread_table::mutants_of(thread) {
         if mutex::disables_apcs(mutant)? {
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 0x4000_008a,
                 [thread, mutant, 0, 0],
                 format!(
@@ -97,7 +97,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
     let (critical, guarded) =
         thread_table::thread(thread).map_or((0, 0), |info| (info.critical, info.guarded));
     if critical != 0 || guarded != 0 {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x20,
             [
                 0,
@@ -111,7 +111,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
         ));
     }
     if thread_hints::ended(thread) {
-        return Err(Stop::bug_check(
+        return Err(NoReturn::bug_check(
             0x94,
             [thread, 0, 0, 0],
             format!(
@@ -119,7 +119,7 @@ fn give_up(thread: u64, status: u32, stack: u64) -> Result<(), Stop> {
             ),
         ));
     }
-    se::thread_ended(thread, &Caller::kernel(stack));
+    se::thread_ended(thread, &CallContext::kernel(stack));
     THREAD_ENDED.notify(|ended| ended(thread));
     queue::thread_leaves(thread)?;
     apc::end_thread(thread, stack)
@@ -155,7 +155,7 @@ exports! {
                 Err(status) => return Ok(status),
             }
         };
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let Some(thread) = start(process, routine, context, &caller) else {
             return Ok(nt_status::STATUS_INSUFFICIENT_RESOURCES);
         };

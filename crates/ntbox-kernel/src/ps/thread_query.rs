@@ -1,7 +1,7 @@
 //! Small facts about the machine and its threads that drivers ask for.
 
 use nt_status::STATUS_SUCCESS;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
 use ntbox_host::{cpu, driver_mem};
 
@@ -89,7 +89,7 @@ exports! {
     /// `KeSynchronizeExecution`: there are no interrupt objects, so none can be
     /// passed.
     fn KeSynchronizeExecution(interrupt: u64, routine: u64, context: u64) -> bool [max HIGH_LEVEL, wdm] {
-        Err(Stop::bug_check(
+        Err(NoReturn::bug_check(
             0x50,
             [interrupt, 0, 0, 0],
             format!("KeSynchronizeExecution was called for {interrupt:#018x}; this kernel has no devices that interrupt, and no interrupt objects"),

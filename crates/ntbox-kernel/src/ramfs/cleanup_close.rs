@@ -3,13 +3,13 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
 use super::create::block;
 use super::dir_tree::{Id, Node};
-use super::dispatch::Done;
+use super::dispatch::IoResult;
 use super::{Volume, lock_control, with};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::io_layout::stack;
 use crate::io::share;
 use crate::mm::pool;
@@ -39,7 +39,7 @@ impl Volume {
 }
 
 /// Carries out `IRP_MJ_CLEANUP`: the last handle to a file object is closed.
-pub fn cleanup(place: u64, caller: &Caller<'_>) -> Result<Done, Stop> {
+pub fn cleanup(place: u64, caller: &CallContext<'_>) -> Result<IoResult, NoReturn> {
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     let node = with(|volume| {
         let open = volume.opens.get_mut(&object)?;
@@ -68,7 +68,7 @@ pub fn cleanup(place: u64, caller: &Caller<'_>) -> Result<Done, Stop> {
 }
 
 /// Carries out `IRP_MJ_CLOSE`: nothing refers to a file object any more.
-pub fn close(place: u64) -> Result<Done, Fault> {
+pub fn close(place: u64) -> Result<IoResult, Fault> {
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     with(|volume| {
         let Some(open) = volume.opens.remove(&object) else {

@@ -6,7 +6,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 
 use super::dir_tree::{Id, Kind, Node, ROOT, attribute};
-use super::dispatch::Done;
+use super::dispatch::IoResult;
 use super::path::Target;
 use super::{Open, Volume, directory, path, with};
 use crate::base::clock;
@@ -93,8 +93,8 @@ pub mod block {
     pub const SECTION_OBJECT_POINTERS: u64 = 0x50;
 }
 
-/// What a create asks for.
-struct Wanted {
+/// A create request.
+struct CreateRequest {
     file: u64,
     path: Vec<u16>,
     related: u64,
@@ -107,7 +107,7 @@ struct Wanted {
     target_directory: bool,
 }
 
-impl Wanted {
+impl CreateRequest {
     fn has(&self, option: u32) -> bool {
         self.options & option != 0
     }
@@ -125,7 +125,7 @@ impl Wanted {
 }
 
 /// Carries out `IRP_MJ_CREATE`.
-pub fn create(packet: u64, place: u64) -> Result<Done, Fault> {
+pub fn create(packet: u64, place: u64) -> Result<IoResult, Fault> {
     let options = driver_mem::read_u32(place + parameter::OPTIONS)?;
     let context = driver_mem::read_u64(place + parameter::SECURITY_CONTEXT)?;
     let flags = driver_mem::read_u8(place + stack::FLAGS)?;
@@ -137,7 +137,7 @@ pub fn create(packet: u64, place: u64) -> Result<Done, Fault> {
     if driver_mem::read_u32(place + parameter::EA_LENGTH)? != 0 {
         return Ok((nt_status::STATUS_EAS_NOT_SUPPORTED, 0));
     }
-    let wanted = Wanted {
+    let wanted = CreateRequest {
         file: object,
         path: UnicodeString::read(object + file::FILE_NAME)?.units()?,
         related: driver_mem::read_u64(object + file::RELATED_FILE)?,
@@ -159,7 +159,7 @@ pub fn create(packet: u64, place: u64) -> Result<Done, Fault> {
 
 impl Volume {
     /// Opens or makes a file; the information of the outcome.
-    fn create(&mut self, wanted: &Wanted) -> Result<Result<u64, u32>, Fault> {
+    fn create(&mut self, wanted: &CreateRequest) -> Result<Result<u64, u32>, Fault> {
         let related = match wanted.related {
             0 => None,
             file => match self.opens.get(&file) {
@@ -194,7 +194,7 @@ impl Volume {
         }
     }
 
-    fn target(&self, wanted: &Wanted, related: Option<Id>) -> Result<Target, u32> {
+    fn target(&self, wanted: &CreateRequest, related: Option<Id>) -> Result<Target, u32> {
         if !wanted.has(option::OPEN_BY_FILE_ID) {
             return path::resolve(&self.tree, related, &wanted.path);
         }
@@ -211,7 +211,7 @@ impl Volume {
     }
 
     /// Opens the volume itself.
-    fn open_volume(&mut self, wanted: &Wanted) -> Result<Result<u64, u32>, Fault> {
+    fn open_volume(&mut self, wanted: &CreateRequest) -> Result<Result<u64, u32>, Fault> {
         if wanted.has(option::DIRECTORY) {
             let both = wanted.has(option::NON_DIRECTORY);
             return Ok(Err(if both {
@@ -237,7 +237,7 @@ impl Volume {
     /// has one of the name; the file object keeps the name alone.
     fn open_target_directory(
         &mut self,
-        wanted: &Wanted,
+        wanted: &CreateRequest,
         related: Option<Id>,
     ) -> Result<Result<u64, u32>, Fault> {
         let (parent, name) = match path::resolve_parent(&self.tree, related, &wanted.path) {
@@ -260,7 +260,7 @@ impl Volume {
         }))
     }
 
-    fn open_existing(&mut self, wanted: &Wanted, id: Id) -> Result<Result<u64, u32>, Fault> {
+    fn open_existing(&mut self, wanted: &CreateRequest, id: Id) -> Result<Result<u64, u32>, Fault> {
         let Some(node) = self.tree.get(id) else {
             return Ok(Err(nt_status::STATUS_OBJECT_NAME_NOT_FOUND));
         };
@@ -292,7 +292,7 @@ impl Volume {
 
     fn create_new(
         &mut self,
-        wanted: &Wanted,
+        wanted: &CreateRequest,
         parent: Id,
         name: Vec<u16>,
         trailing: bool,
@@ -338,7 +338,7 @@ impl Volume {
     /// share.
     fn open_node(
         &mut self,
-        wanted: &Wanted,
+        wanted: &CreateRequest,
         id: Id,
         access: u32,
         checked: u32,
@@ -397,7 +397,7 @@ impl Volume {
 }
 
 /// Whether a node may be opened as it is.
-fn may_open(wanted: &Wanted, id: Id, node: &Node) -> Result<(), u32> {
+fn may_open(wanted: &CreateRequest, id: Id, node: &Node) -> Result<(), u32> {
     if node.delete_pending {
         return Err(nt_status::STATUS_DELETE_PENDING);
     }
@@ -434,7 +434,7 @@ fn may_open(wanted: &Wanted, id: Id, node: &Node) -> Result<(), u32> {
 }
 
 /// Empties a file that is superseded or overwritten.
-fn replace(node: &mut Node, wanted: &Wanted) {
+fn replace(node: &mut Node, wanted: &CreateRequest) {
     let given = wanted.attributes & attribute::SETTABLE;
     if wanted.disposition == Disposition::Supersede {
         node.attributes = given;

@@ -35,9 +35,9 @@ pub mod attribute {
     pub const SETTABLE: u32 = READONLY | HIDDEN | SYSTEM | ARCHIVE | TEMPORARY | OTHER;
 }
 
-/// When something happened, in system time.
+/// The times of a file, in system time.
 #[derive(Debug, Clone, Copy)]
-pub struct Times {
+pub struct FileTimes {
     /// It was made.
     pub created: u64,
     /// It was read.
@@ -48,7 +48,7 @@ pub struct Times {
     pub changed: u64,
 }
 
-impl Times {
+impl FileTimes {
     fn now() -> Self {
         let now = clock::system_time();
         Self {
@@ -72,7 +72,7 @@ pub struct Node {
     /// `FILE_ATTRIBUTE_…` without the kind.
     pub attributes: u32,
     /// Its times.
-    pub times: Times,
+    pub times: FileTimes,
     /// Whether it goes when the last handle is closed.
     pub delete_pending: bool,
     /// Whether its name is gone already.
@@ -308,7 +308,7 @@ fn node(parent: Id, name: Vec<u16>, kind: Kind) -> Node {
         name,
         kind,
         attributes: 0,
-        times: Times::now(),
+        times: FileTimes::now(),
         delete_pending: false,
         unlinked: false,
         handles: 0,

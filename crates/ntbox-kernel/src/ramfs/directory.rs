@@ -5,7 +5,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 
 use super::dir_tree::{Id, Node, ROOT};
-use super::dispatch::Done;
+use super::dispatch::IoResult;
 use super::query_info::class;
 use super::{Volume, path, with};
 use crate::base::info_buffer::Information;
@@ -23,13 +23,13 @@ const QUERY: u8 = 1;
 pub struct Scan {
     /// What names must be like, folded; set by the first query.
     pattern: Option<Vec<u16>>,
-    /// The last entry that was given.
-    last: Last,
+    /// The last entry that was returned.
+    last: LastEntry,
 }
 
 /// The last entry that was given.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum Last {
+enum LastEntry {
     #[default]
     None,
     Dot,
@@ -37,8 +37,8 @@ enum Last {
     Entry(Vec<u16>),
 }
 
-/// A query.
-struct Wanted {
+/// A query of a directory.
+struct DirectoryQuery {
     file: u64,
     class: u32,
     length: usize,
@@ -49,7 +49,7 @@ struct Wanted {
 }
 
 /// Carries out `IRP_MJ_DIRECTORY_CONTROL`.
-pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
+pub fn control(packet: u64, place: u64) -> Result<IoResult, Fault> {
     // Changes of directories are not watched.
     if driver_mem::read_u8(place + stack::MINOR)? != QUERY {
         return Ok((nt_status::STATUS_INVALID_DEVICE_REQUEST, 0));
@@ -61,7 +61,7 @@ pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
         at => Some(UnicodeString::read(at)?.units()?),
     };
     let length = driver_mem::read_u32(place + parameter::LENGTH)?;
-    let wanted = Wanted {
+    let wanted = DirectoryQuery {
         file: driver_mem::read_u64(place + stack::FILE_OBJECT)?,
         class: driver_mem::read_u32(place + parameter::CLASS)?,
         length: usize::try_from(length).unwrap_or(usize::MAX),
@@ -87,7 +87,7 @@ pub fn control(packet: u64, place: u64) -> Result<Done, Fault> {
 
 impl Volume {
     /// The next entries; how the query ends, and what it gives.
-    fn list(&mut self, wanted: &Wanted) -> Result<(u32, Vec<u8>), u32> {
+    fn list(&mut self, wanted: &DirectoryQuery) -> Result<(u32, Vec<u8>), u32> {
         let header = header_of(wanted.class).ok_or(nt_status::STATUS_INVALID_INFO_CLASS)?;
         let open = self
             .opens
@@ -106,7 +106,7 @@ impl Volume {
         let mut scan = open.scan.clone();
         let first = scan.pattern.is_none();
         if wanted.restart {
-            scan.last = Last::None;
+            scan.last = LastEntry::None;
         }
         // A new pattern counts with a scan that begins anew.
         if first || (wanted.restart && wanted.pattern.is_some()) {
@@ -127,7 +127,7 @@ impl Volume {
         &self,
         scan: &mut Scan,
         directory: Id,
-        wanted: &Wanted,
+        wanted: &DirectoryQuery,
         header: usize,
     ) -> Result<(u32, Vec<u8>), u32> {
         let mut bytes: Vec<u8> = Vec::new();
@@ -162,21 +162,21 @@ impl Volume {
 
     /// The next entry that the pattern stands for: what the scan has come to with
     /// it, its name, and its node.
-    fn next(&self, scan: &Scan, directory: Id) -> Option<(Last, Vec<u16>, Id)> {
+    fn next(&self, scan: &Scan, directory: Id) -> Option<(LastEntry, Vec<u16>, Id)> {
         let pattern = scan.pattern.as_deref().unwrap_or_default();
         let mut last = scan.last.clone();
         loop {
             let (next, name, id) = match last {
-                Last::None => (Last::Dot, vec![u16::from(b'.')], directory),
-                Last::Dot => {
+                LastEntry::None => (LastEntry::Dot, vec![u16::from(b'.')], directory),
+                LastEntry::Dot => {
                     let parent = match directory {
                         ROOT => ROOT,
                         _ => self.tree.get(directory)?.parent,
                     };
-                    (Last::DotDot, vec![u16::from(b'.'); 2], parent)
+                    (LastEntry::DotDot, vec![u16::from(b'.'); 2], parent)
                 }
-                Last::DotDot => self.entry_after(directory, &[])?,
-                Last::Entry(key) => self.entry_after(directory, &key)?,
+                LastEntry::DotDot => self.entry_after(directory, &[])?,
+                LastEntry::Entry(key) => self.entry_after(directory, &key)?,
             };
             if matches(pattern, &fold(&name)) {
                 return Some((next, name, id));
@@ -185,10 +185,10 @@ impl Volume {
         }
     }
 
-    fn entry_after(&self, directory: Id, key: &[u16]) -> Option<(Last, Vec<u16>, Id)> {
+    fn entry_after(&self, directory: Id, key: &[u16]) -> Option<(LastEntry, Vec<u16>, Id)> {
         let (key, id) = self.tree.after(directory, key)?;
         let name = self.tree.get(id)?.name.clone();
-        Some((Last::Entry(key), name, id))
+        Some((LastEntry::Entry(key), name, id))
     }
 }
 

@@ -4,23 +4,23 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::{
     cleanup_close, create, directory, lock_control, query_info, set_info, transfer, volume_info,
 };
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::io_layout::{irp as offset, major, stack};
 use crate::base::log;
 use crate::io::irp;
 
-/// How a request ended: the status and the information.
-pub type Done = (u32, u64);
+/// The result of a request: status and information.
+pub type IoResult = (u32, u64);
 
 /// A request that ends with a status only.
-pub fn status(result: Result<(), u32>) -> Done {
+pub fn status(result: Result<(), u32>) -> IoResult {
     (result.err().unwrap_or(nt_status::STATUS_SUCCESS), 0)
 }
 
@@ -29,13 +29,13 @@ exports! {
     /// it; it finds it in the driver object, as every caller does.
     fn IopFileSystemRequest<call>(body: u64, packet: u64) -> u32
         [max PASSIVE_LEVEL, undocumented "a routine inside this kernel"] {
-        request(packet, &Caller::of(call))
+        request(packet, &CallContext::of(call))
     }
 }
 
 /// `IRP_MJ_FILE_SYSTEM_CONTROL`: the volume knows of none, and says so, as one that
 /// does not claim reparse points and the like.
-fn no_control(place: u64) -> Result<Done, Fault> {
+fn no_control(place: u64) -> Result<IoResult, Fault> {
     /// `IRP_MN_USER_FS_REQUEST`.
     const USER_REQUEST: u8 = 0;
     if driver_mem::read_u8(place + stack::MINOR)? == USER_REQUEST {
@@ -53,7 +53,7 @@ fn no_control(place: u64) -> Result<Done, Fault> {
     Ok((nt_status::STATUS_INVALID_DEVICE_REQUEST, 0))
 }
 
-fn request(packet: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn request(packet: u64, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let place = irp::location(packet)?;
     let function = driver_mem::read_u8(place + stack::MAJOR)?;
     let done = match function {

@@ -1,12 +1,12 @@
 //! Byte-range locks of files on the volume: `IRP_MJ_LOCK_CONTROL`.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
 use super::dir_tree::Id;
 use super::with;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::base::export_table;
 use crate::base::io_layout::stack::{lock as parameter, special};
@@ -26,7 +26,7 @@ enum LockResult {
 
 /// Carries out `IRP_MJ_LOCK_CONTROL`, and completes it now or later; returns what
 /// the dispatch routine returns.
-pub fn control(packet: u64, place: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+pub fn control(packet: u64, place: u64, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let minor = driver_mem::read_u8(place + stack::MINOR)?;
     let flags = driver_mem::read_u8(place + stack::FLAGS)?;
     let file = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
@@ -126,7 +126,7 @@ exports! {
     /// The cancel routine of a request that waits for a lock. No driver imports it.
     fn IopCancelLockRequest<call>(body: u64, packet: u64) -> ()
         [max DISPATCH_LEVEL, undocumented "a routine inside this kernel"] {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let file = driver_mem::read_u64(packet + offset::ORIGINAL_FILE_OBJECT)?;
         let waited = with(|volume| {
             let node = volume.opens.get(&file)?.node?;
@@ -145,7 +145,7 @@ exports! {
 
 /// The last handle to a file object is closed: its locks go, and so do its
 /// requests for more.
-pub fn release_all(node: Id, file: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn release_all(node: Id, file: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let (given_up, granted) = with(|volume| {
         let locks = &mut volume.tree.get_mut(node)?.locks;
         locks.unlock_all(|owner| owner.file == file);

@@ -17,12 +17,12 @@ mod volume;
 mod volume_info;
 
 use ntbox_host::gate::Export;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use rustc_hash::FxHashMap;
 
 use super::io::file_system::FileSystem;
 use super::ramfs::dir_tree::{Id, Tree};
-pub use super::ramfs::volume::{FileOnVolume, initialize};
+pub use super::ramfs::volume::{InitialFile, initialize};
 pub use super::sections::file_data::Content;
 use super::sections::section::FileData;
 use crate::sections::file_data;
@@ -63,7 +63,7 @@ pub struct Volume {
     devices: [u64; 2],
 }
 
-static VOLUME: Exclusive<Option<Volume>> = Exclusive::new(None);
+static VOLUME: KernelCell<Option<Volume>> = KernelCell::new(None);
 
 /// Works on the volume; `None` if there is none. The driver must not be called
 /// meanwhile.

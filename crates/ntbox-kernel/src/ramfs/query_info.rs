@@ -4,7 +4,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 
 use super::dir_tree::{Id, Node};
-use super::dispatch::Done;
+use super::dispatch::IoResult;
 use super::{Volume, with};
 use crate::base::info_buffer::Information;
 use crate::base::io_layout::stack::information as parameter;
@@ -49,7 +49,7 @@ const NAME_HEADER: usize = 4;
 const ALL_HEADER: usize = 0x64;
 
 /// Carries out `IRP_MJ_QUERY_INFORMATION`.
-pub fn query(packet: u64, place: u64) -> Result<Done, Fault> {
+pub fn query(packet: u64, place: u64) -> Result<IoResult, Fault> {
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     let class = driver_mem::read_u32(place + parameter::CLASS)?;
     let length = driver_mem::read_u32(place + parameter::LENGTH)?;
@@ -65,14 +65,14 @@ pub fn query(packet: u64, place: u64) -> Result<Done, Fault> {
 }
 
 /// What is asked, and how much of it must fit for an answer at all.
-pub struct Answer {
+pub struct QueryOutput {
     /// All of it.
     pub bytes: Vec<u8>,
     /// Bytes that must fit.
     pub fixed: usize,
 }
 
-impl Answer {
+impl QueryOutput {
     /// An answer that fits or does not.
     pub fn fixed(information: Information) -> Self {
         let bytes = information.finish();
@@ -82,7 +82,7 @@ impl Answer {
 }
 
 /// Writes an answer, or as much of its end as there is room for.
-pub fn deliver(answer: &Answer, buffer: u64, length: u32) -> Result<Done, Fault> {
+pub fn deliver(answer: &QueryOutput, buffer: u64, length: u32) -> Result<IoResult, Fault> {
     let room = usize::try_from(length).unwrap_or(usize::MAX);
     if room < answer.fixed {
         return Ok((nt_status::STATUS_INFO_LENGTH_MISMATCH, 0));
@@ -98,7 +98,7 @@ pub fn deliver(answer: &Answer, buffer: u64, length: u32) -> Result<Done, Fault>
 }
 
 impl Volume {
-    fn answer(&self, object: u64, class: u32, position: u64) -> Result<Answer, u32> {
+    fn answer(&self, object: u64, class: u32, position: u64) -> Result<QueryOutput, u32> {
         let open = self
             .opens
             .get(&object)
@@ -109,7 +109,7 @@ impl Volume {
             .tree
             .get(id)
             .ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
-        let plain = |information| Ok(Answer::fixed(information));
+        let plain = |information| Ok(QueryOutput::fixed(information));
         let start = Information::default();
         match class {
             class::BASIC => plain(basic(start, node)),
@@ -126,7 +126,7 @@ impl Volume {
             class::ID => plain(start.u64(u64::from(volume::SERIAL)).u64(id).u64(0)),
             class::NAME | class::NORMALIZED_NAME => {
                 let path = self.tree.path(id);
-                Ok(Answer {
+                Ok(QueryOutput {
                     bytes: start.size(2 * path.len()).name(&path).finish(),
                     fixed: NAME_HEADER,
                 })
@@ -137,7 +137,7 @@ impl Volume {
                 let name: Vec<u16> = "::$DATA".encode_utf16().collect();
                 let (size, allocation) = node.sizes();
                 let header = start.u32(0).size(2 * name.len()).u64(size).u64(allocation);
-                Ok(Answer {
+                Ok(QueryOutput {
                     bytes: header.name(&name).finish(),
                     fixed: 0x18,
                 })
@@ -149,7 +149,7 @@ impl Volume {
 
     /// `FILE_ALL_INFORMATION`; access, mode and alignment are filled in by the I/O
     /// manager afterwards.
-    fn all(&self, id: Id, node: &Node, position: u64) -> Answer {
+    fn all(&self, id: Id, node: &Node, position: u64) -> QueryOutput {
         let path = self.tree.path(id);
         let information = standard(basic(Information::default(), node), node)
             .u64(id)
@@ -160,7 +160,7 @@ impl Volume {
             .u32(0)
             .size(2 * path.len())
             .name(&path);
-        Answer {
+        QueryOutput {
             bytes: information.finish(),
             fixed: ALL_HEADER,
         }

@@ -3,7 +3,7 @@
 //! here, so no file of a driver has any; its `SECTION_OBJECT_POINTERS` say so.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::create::block;
@@ -14,7 +14,7 @@ use crate::base::export::exports;
 const WORDS: u64 = 3;
 
 /// Checks that the pointers are of a file that cannot have sections.
-fn check(pointers: u64, function: &str) -> Result<(), Stop> {
+fn check(pointers: u64, function: &str) -> Result<(), NoReturn> {
     let own = with(|volume| {
         let mut nodes = volume
             .opens
@@ -32,7 +32,7 @@ fn check(pointers: u64, function: &str) -> Result<(), Stop> {
     let what = format!(
         "{function} was asked of a file of the volume in memory, or of pointers that a driver has filled itself; this kernel knows of files without sections only"
     );
-    Err(Stop::bug_check(0xe2, [pointers, 0, 0, 0], what))
+    Err(NoReturn::bug_check(0xe2, [pointers, 0, 0, 0], what))
 }
 
 exports! {

@@ -6,7 +6,7 @@ use ntbox_host::driver_mem::{Fault, UnicodeString};
 
 use super::create::write_sizes;
 use super::dir_tree::{Id, Kind, Node, ROOT, attribute};
-use super::dispatch::{Done, status};
+use super::dispatch::{IoResult, status};
 use super::query_info::class;
 use super::{Volume, path, with};
 use crate::base::clock;
@@ -46,7 +46,7 @@ struct Rename {
 }
 
 /// Carries out `IRP_MJ_SET_INFORMATION`.
-pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
+pub fn set(packet: u64, place: u64) -> Result<IoResult, Fault> {
     let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
     let change = match Change::read(packet, place)? {
         Ok(change) => change,

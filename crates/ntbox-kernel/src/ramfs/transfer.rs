@@ -6,7 +6,7 @@ use ntbox_host::memory_map::{PAGE_SIZE, is_system};
 
 use super::create::write_sizes;
 use super::dir_tree::Kind;
-use super::dispatch::Done;
+use super::dispatch::IoResult;
 use super::{Volume, with};
 use crate::base::clock;
 use crate::base::io_layout::stack::transfer as parameter;
@@ -22,7 +22,7 @@ const END_OF_FILE: u64 = u64::MAX;
 const FILE_POINTER: u64 = u64::MAX - 1;
 
 /// A read or a write.
-struct Wanted {
+struct TransferRequest {
     file: u64,
     buffer: u64,
     length: u64,
@@ -31,7 +31,7 @@ struct Wanted {
     synchronous: bool,
 }
 
-impl Wanted {
+impl TransferRequest {
     fn read(packet: u64, place: u64) -> Result<Self, Fault> {
         let object = driver_mem::read_u64(place + stack::FILE_OBJECT)?;
         let flags = driver_mem::read_u32(object + file::FLAGS)?;
@@ -78,7 +78,7 @@ pub fn buffer_of(packet: u64) -> Result<u64, Fault> {
 
 /// A buffer that is not there: a status for a user address, whose owner may free
 /// it at any time; what the access is for a system address.
-pub fn refuse(fault: Fault) -> Result<Done, Fault> {
+pub fn refuse(fault: Fault) -> Result<IoResult, Fault> {
     if is_system(fault.address) {
         Err(fault)
     } else {
@@ -87,8 +87,8 @@ pub fn refuse(fault: Fault) -> Result<Done, Fault> {
 }
 
 /// Carries out `IRP_MJ_READ`.
-pub fn read(packet: u64, place: u64) -> Result<Done, Fault> {
-    let wanted = Wanted::read(packet, place)?;
+pub fn read(packet: u64, place: u64) -> Result<IoResult, Fault> {
+    let wanted = TransferRequest::read(packet, place)?;
     let offset = match wanted.offset {
         FILE_POINTER => driver_mem::read_u64(wanted.file + file::CURRENT_BYTE_OFFSET)?,
         offset => offset,
@@ -107,8 +107,8 @@ pub fn read(packet: u64, place: u64) -> Result<Done, Fault> {
 }
 
 /// Carries out `IRP_MJ_WRITE`.
-pub fn write(packet: u64, place: u64) -> Result<Done, Fault> {
-    let wanted = Wanted::read(packet, place)?;
+pub fn write(packet: u64, place: u64) -> Result<IoResult, Fault> {
+    let wanted = TransferRequest::read(packet, place)?;
     if wanted.length > CAPACITY {
         return Ok((nt_status::STATUS_DISK_FULL, 0));
     }
@@ -133,7 +133,7 @@ pub fn write(packet: u64, place: u64) -> Result<Done, Fault> {
 }
 
 impl Volume {
-    fn read(&mut self, wanted: &Wanted, offset: u64) -> Result<Vec<u8>, u32> {
+    fn read(&mut self, wanted: &TransferRequest, offset: u64) -> Result<Vec<u8>, u32> {
         let open = self.opens.get(&wanted.file);
         let id = open.and_then(|open| open.node);
         let node = id.and_then(|id| self.tree.get_mut(id));
@@ -160,7 +160,7 @@ impl Volume {
     /// Writes; the offset at which it was.
     fn write(
         &mut self,
-        wanted: &Wanted,
+        wanted: &TransferRequest,
         offset: u64,
         bytes: &[u8],
     ) -> Result<Result<u64, u32>, Fault> {

@@ -10,7 +10,7 @@ use ntbox_host::driver_mem::Fault;
 
 use super::dir_tree::{Id, Kind, ROOT, Tree};
 use super::{VOLUME, Volume, path};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::clock;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::io_layout::{device as device_offset, vpb};
@@ -56,9 +56,9 @@ const LINKS: [(&str, &str); 2] = [
     (r"\SystemRoot", r"\Device\HarddiskVolume1\Windows"),
 ];
 
-/// A file to be put on the volume.
+/// A file that the volume has from the start.
 #[derive(Debug)]
-pub struct FileOnVolume {
+pub struct InitialFile {
     /// Path from the root of the volume.
     pub path: String,
     /// Its data.
@@ -69,7 +69,7 @@ pub struct FileOnVolume {
 ///
 /// # Errors
 /// Why it cannot be made, for a person.
-pub fn initialize(files: &[FileOnVolume]) -> Result<(), String> {
+pub fn initialize(files: &[InitialFile]) -> Result<(), String> {
     let no_memory = |what: &str| format!("no memory for {what}");
     let mut tree = Tree::new();
     for path in DIRECTORIES {
@@ -118,7 +118,7 @@ fn make_directory(tree: &mut Tree, path: &str) -> Result<Id, String> {
     Ok(at)
 }
 
-fn put(tree: &mut Tree, file: &FileOnVolume) -> Result<(), String> {
+fn put(tree: &mut Tree, file: &InitialFile) -> Result<(), String> {
     let path = file.path.strip_suffix('\\').unwrap_or(&file.path);
     let (directory, last) = path.rsplit_once('\\').unwrap_or(("", path));
     let parent = make_directory(tree, directory)?;
@@ -150,7 +150,7 @@ fn devices() -> Option<[u64; 2]> {
             characteristics: 0,
             exclusive: false,
         };
-        device::create(wanted, &Caller::kernel(0)).ok()?.ok()
+        device::create(wanted, &CallContext::kernel(0)).ok()?.ok()
     };
     let storage = make(disk, Some(DEVICE), DISK)?;
     let mounted = make(file_system, None, DISK_FILE_SYSTEM)?;

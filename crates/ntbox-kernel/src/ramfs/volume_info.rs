@@ -4,8 +4,8 @@
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 
-use super::dispatch::Done;
-use super::query_info::{Answer, deliver};
+use super::dispatch::IoResult;
+use super::query_info::{QueryOutput, deliver};
 use super::volume::{DISK, SECTOR, SERIAL};
 use super::{Volume, path, with};
 use crate::base::driver_ptr::DriverPtr;
@@ -37,7 +37,7 @@ const MOUNTED: u32 = 0x20;
 const MAX_LABEL: usize = 32;
 
 /// Carries out `IRP_MJ_QUERY_VOLUME_INFORMATION`.
-pub fn query(packet: u64, place: u64) -> Result<Done, Fault> {
+pub fn query(packet: u64, place: u64) -> Result<IoResult, Fault> {
     let class = driver_mem::read_u32(place + parameter::CLASS)?;
     let length = driver_mem::read_u32(place + parameter::LENGTH)?;
     let buffer = driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?;
@@ -50,13 +50,13 @@ pub fn query(packet: u64, place: u64) -> Result<Done, Fault> {
 }
 
 impl Volume {
-    fn about(&self, class: u32) -> Result<Answer, u32> {
+    fn about(&self, class: u32) -> Result<QueryOutput, u32> {
         let start = Information::default();
         let total = CAPACITY / CLUSTER;
         let free = (CAPACITY - self.used()) / CLUSTER;
         let sector = u32::from(SECTOR);
         let sectors = u32::try_from(CLUSTER).unwrap_or(0) / sector;
-        let plain = |information| Ok(Answer::fixed(information));
+        let plain = |information| Ok(QueryOutput::fixed(information));
         match class {
             class::VOLUME => {
                 let header = start
@@ -64,7 +64,7 @@ impl Volume {
                     .u32(SERIAL)
                     .size(2 * self.label.len())
                     .bytes(&[0, 0]);
-                Ok(Answer {
+                Ok(QueryOutput {
                     bytes: header.name(&self.label).finish(),
                     fixed: 0x12,
                 })
@@ -85,7 +85,7 @@ impl Volume {
                     .u32(ATTRIBUTES)
                     .size(path::MAX_COMPONENT)
                     .size(2 * name.len());
-                Ok(Answer {
+                Ok(QueryOutput {
                     bytes: header.name(&name).finish(),
                     fixed: 0xc,
                 })
@@ -107,7 +107,7 @@ impl Volume {
 }
 
 /// Carries out `IRP_MJ_SET_VOLUME_INFORMATION`: only the label can be set.
-pub fn set(packet: u64, place: u64) -> Result<Done, Fault> {
+pub fn set(packet: u64, place: u64) -> Result<IoResult, Fault> {
     let class = driver_mem::read_u32(place + parameter::CLASS)?;
     let length = driver_mem::read_u32(place + parameter::LENGTH)?;
     let buffer = driver_mem::read_u64(packet + irp::SYSTEM_BUFFER)?;

@@ -4,7 +4,7 @@
 use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_NAME_TOO_LONG, STATUS_SUCCESS};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString as Counted};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
 
 use super::cstr::UNLIMITED;
@@ -118,7 +118,7 @@ fn length_of(text: u64) -> Result<u64, Fault> {
     }
 }
 
-fn initialize_checked(to: u64, text: u64) -> Result<u32, Stop> {
+fn initialize_checked(to: u64, text: u64) -> Result<u32, NoReturn> {
     let length = length_of(text)?;
     if length > MAX_LENGTH {
         return Ok(STATUS_NAME_TOO_LONG);
@@ -128,7 +128,7 @@ fn initialize_checked(to: u64, text: u64) -> Result<u32, Stop> {
 }
 
 /// Appends `length` bytes to a string.
-fn append(to: u64, from: u64, length: u64) -> Result<u32, Stop> {
+fn append(to: u64, from: u64, length: u64) -> Result<u32, NoReturn> {
     if length == 0 {
         // Whatever the destination's lengths are.
         return Ok(STATUS_SUCCESS);

@@ -92,7 +92,7 @@ exports! {
     /// bit.
     fn RtlFindNextForwardRunClear(header: DriverPtr<RtlBitmap>, from: u32, start: u64) -> u32 [max HIGH_LEVEL, wdm] {
         let runs = Bitmap::read(header)?.clear_runs(from)?;
-        let run = runs.first().copied().unwrap_or(Run { start: from, length: 0 });
+        let run = runs.first().copied().unwrap_or(BitRun { start: from, length: 0 });
         driver_mem::write_u32(start, run.start)?;
         Ok(run.length)
     }
@@ -154,13 +154,13 @@ exports! {
 
 /// Equal bits next to each other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Run {
+struct BitRun {
     start: u32,
     length: u32,
 }
 
 /// Sorts by length; of equal ones the first stays first.
-fn longest_first(mut runs: Vec<Run>) -> Vec<Run> {
+fn longest_first(mut runs: Vec<BitRun>) -> Vec<BitRun> {
     runs.sort_by_key(|run| std::cmp::Reverse(run.length));
     runs
 }
@@ -232,14 +232,14 @@ impl Bitmap {
     }
 
     /// All runs of bits of a kind from a bit on, in order.
-    fn runs(self, from: u32, set: bool) -> Result<Vec<Run>, Fault> {
+    fn runs(self, from: u32, set: bool) -> Result<Vec<BitRun>, Fault> {
         let mut runs = Vec::new();
         let mut start = None;
         for bit in from..self.size {
             match (self.test(bit)? == set, start) {
                 (true, None) => start = Some(bit),
                 (false, Some(begin)) => {
-                    runs.push(Run {
+                    runs.push(BitRun {
                         start: begin,
                         length: bit - begin,
                     });
@@ -248,14 +248,14 @@ impl Bitmap {
                 _ => {}
             }
         }
-        runs.extend(start.map(|begin| Run {
+        runs.extend(start.map(|begin| BitRun {
             start: begin,
             length: self.size - begin,
         }));
         Ok(runs)
     }
 
-    fn clear_runs(self, from: u32) -> Result<Vec<Run>, Fault> {
+    fn clear_runs(self, from: u32) -> Result<Vec<BitRun>, Fault> {
         self.runs(from, false)
     }
 
@@ -285,12 +285,12 @@ impl Bitmap {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{NOWHERE, address, address_mut, fault, value};
 
-    type Handler = fn(&mut Call<'_>) -> Return;
+    type Handler = fn(&mut Call<'_>) -> ExportResult;
 
     /// A header over bits, as `RtlInitializeBitMap` makes it.
     fn header(bits: &mut [u32], size: u64) -> [u64; 2] {

@@ -3,7 +3,7 @@
 
 use nt_status::{STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::{lznt1, scan};
@@ -13,11 +13,11 @@ use crate::base::export::exports;
 const LZNT1: u16 = 2;
 
 /// Looks whether a format is LZNT1; otherwise the status that it gets.
-fn check_format(format: u16, function: &str) -> Result<Option<u32>, Stop> {
+fn check_format(format: u16, function: &str) -> Result<Option<u32>, NoReturn> {
     match format & 0xff {
         0 | 1 => Ok(Some(STATUS_INVALID_PARAMETER)),
         LZNT1 => Ok(None),
-        3 | 4 => Err(Stop::bug_check(
+        3 | 4 => Err(NoReturn::bug_check(
             0xe2,
             [u64::from(format), 0, 0, 0],
             format!(
@@ -34,7 +34,14 @@ fn check_engine(format: u16) -> Option<u32> {
 }
 
 /// Decompresses from an offset, into as much room as there is.
-fn expand(to: u64, room: u32, from: u64, length: u32, offset: u32, done: u64) -> Result<u32, Stop> {
+fn expand(
+    to: u64,
+    room: u32,
+    from: u64,
+    length: u32,
+    offset: u32,
+    done: u64,
+) -> Result<u32, NoReturn> {
     let compressed = scan::bytes(from, length.into())?;
     let size = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
     let Some(data) = lznt1::decompress(&compressed, size(offset), size(room)) else {

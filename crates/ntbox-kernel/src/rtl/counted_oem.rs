@@ -4,14 +4,14 @@
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString as Counted;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use super::{ansi, scan, string_alloc};
 use crate::base::export::exports;
 use crate::base::{codepage, upcase};
 
 /// Stores bytes behind a counted string, in pool if they are to be there.
-fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, Stop> {
+fn store(call: &Call<'_>, to: u64, bytes: &[u8], allocate: bool) -> Result<u32, NoReturn> {
     let Ok(length) = u16::try_from(bytes.len()) else {
         return Ok(nt_status::STATUS_INVALID_PARAMETER_2);
     };
@@ -41,7 +41,7 @@ fn to_bytes(
     from: u64,
     allocate: bool,
     change: fn(u16) -> u16,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let from = Counted::read(from)?;
     let units = scan::units(from.buffer, u64::from(from.length / 2))?;
     let mut bytes = Vec::with_capacity(units.len());

@@ -138,7 +138,7 @@ mod tests {
     use crate::test_support::{NOWHERE, address, address_mut, fault, value};
 
     fn compare(
-        handler: fn(&mut gate::Call<'_>) -> gate::Return,
+        handler: fn(&mut gate::Call<'_>) -> gate::ExportResult,
         one: &[u8],
         two: &[u8],
         count: u64,

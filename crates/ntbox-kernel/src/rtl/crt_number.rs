@@ -2,7 +2,7 @@
 //! up to 36, letters in lower case.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
 use super::cstr;
@@ -102,7 +102,13 @@ fn widen(value: i32, base: u32) -> i64 {
 
 /// Stores a number as text with a NUL; negative numbers have a sign only if
 /// `signed`. The C library's error number.
-fn store<U: Unit>(value: i64, to: u64, size: u64, base: u32, signed: bool) -> Result<i32, Stop> {
+fn store<U: Unit>(
+    value: i64,
+    to: u64,
+    size: u64,
+    base: u32,
+    signed: bool,
+) -> Result<i32, NoReturn> {
     if to == 0 || size == 0 {
         return Ok(EINVAL);
     }
@@ -132,7 +138,7 @@ fn store<U: Unit>(value: i64, to: u64, size: u64, base: u32, signed: bool) -> Re
 
 /// Parses as `strtoul` does: white space, a sign, a prefix, digits; says where
 /// the number ends. Out of range is `most`.
-fn unsigned<U: Unit>(text: u64, end: u64, base: i32, most: u64) -> Result<u64, Stop> {
+fn unsigned<U: Unit>(text: u64, end: u64, base: i32, most: u64) -> Result<u64, NoReturn> {
     let units: Vec<U> = cstr::read(text, UNLIMITED)?;
     let units: Vec<u16> = units
         .into_iter()
@@ -181,14 +187,14 @@ fn unsigned<U: Unit>(text: u64, end: u64, base: i32, most: u64) -> Result<u64, S
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{address, address_mut, value, wide};
 
     #[test]
     fn itoa_functions_store_numbers() {
-        let run = |handler: fn(&mut Call<'_>) -> Return, number: i64, size, base| {
+        let run = |handler: fn(&mut Call<'_>) -> ExportResult, number: i64, size, base| {
             let mut buffer = [0x2e_u8; 24];
             let error = value(
                 handler,
@@ -214,7 +220,7 @@ mod tests {
     #[test]
     fn itow_functions_store_numbers() {
         for (handler, number, expected) in [
-            (_itow_s as fn(&mut Call<'_>) -> Return, -5_i64, "-5"),
+            (_itow_s as fn(&mut Call<'_>) -> ExportResult, -5_i64, "-5"),
             (_ltow_s, -5, "-5"),
             (_i64tow_s, -5, "-5"),
             (_ultow_s, 5, "5"),

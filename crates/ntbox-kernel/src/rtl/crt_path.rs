@@ -2,7 +2,7 @@
 //! room is known (`_strset_s`), in both widths, as the C library has them.
 
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use super::cstr;
 use super::cstr::{UNLIMITED, Unit};
@@ -14,14 +14,14 @@ const ERANGE: i32 = 34;
 
 /// Where a part goes, and how many units fit.
 #[derive(Debug, Clone, Copy)]
-struct Room {
+struct PathPart {
     to: u64,
     size: u64,
 }
 
-impl Room {
+impl PathPart {
     /// The pair of arguments from number `n` on.
-    fn argument(call: &Call<'_>, n: usize) -> Result<Self, Stop> {
+    fn argument(call: &Call<'_>, n: usize) -> Result<Self, NoReturn> {
         Ok(Self {
             to: call.argument(n)?,
             size: call.argument(n + 1)?,
@@ -33,7 +33,7 @@ impl Room {
         (self.to == 0) == (self.size == 0)
     }
 
-    fn empty<U: Unit>(self) -> Result<(), Stop> {
+    fn empty<U: Unit>(self) -> Result<(), NoReturn> {
         if self.to != 0 && self.size != 0 {
             U::default().write(self.to)?;
         }
@@ -44,7 +44,7 @@ impl Room {
         self.to == 0 || (part.len() as u64) < self.size
     }
 
-    fn store<U: Unit>(self, part: &[U]) -> Result<(), Stop> {
+    fn store<U: Unit>(self, part: &[U]) -> Result<(), NoReturn> {
         if self.to != 0 {
             U::write_many(self.to, part)?;
             U::default().write(cstr::at::<U>(self.to, part.len() as u64))?;
@@ -82,10 +82,10 @@ fn split<U: Unit>(path: &[U]) -> [&[U]; 4] {
 }
 
 /// The body of `_splitpath_s`: on failure all parts are empty.
-fn split_path<U: Unit>(call: &Call<'_>, path: u64) -> Result<i32, Stop> {
-    let mut rooms = [Room { to: 0, size: 0 }; 4];
+fn split_path<U: Unit>(call: &Call<'_>, path: u64) -> Result<i32, NoReturn> {
+    let mut rooms = [PathPart { to: 0, size: 0 }; 4];
     for (n, room) in rooms.iter_mut().enumerate() {
-        *room = Room::argument(call, 1 + 2 * n)?;
+        *room = PathPart::argument(call, 1 + 2 * n)?;
     }
     let sound = path != 0 && rooms.iter().all(|room| room.is_sound());
     let units: Vec<U> = if sound {
@@ -109,7 +109,7 @@ fn split_path<U: Unit>(call: &Call<'_>, path: u64) -> Result<i32, Stop> {
 
 /// The body of `_makepath_s`: the first letter of a drive and a colon; separator
 /// and dot are added where they are missing.
-fn make_path<U: Unit>(room: Room, parts: [u64; 4]) -> Result<i32, Stop> {
+fn make_path<U: Unit>(room: PathPart, parts: [u64; 4]) -> Result<i32, NoReturn> {
     if room.to == 0 || room.size == 0 {
         return Ok(EINVAL);
     }
@@ -143,7 +143,7 @@ fn make_path<U: Unit>(room: Room, parts: [u64; 4]) -> Result<i32, Stop> {
 
 /// Fills the first units of a string, at most `count`. One without a NUL in its
 /// room becomes empty.
-fn fill<U: Unit>(room: Room, unit: U, count: Option<u64>) -> Result<i32, Stop> {
+fn fill<U: Unit>(room: PathPart, unit: U, count: Option<u64>) -> Result<i32, NoReturn> {
     if room.to == 0 && room.size == 0 && count == Some(0) {
         return Ok(0);
     }
@@ -171,30 +171,30 @@ exports! {
     fn _makepath_s(to: u64, size: u64, drive: u64, directory: u64, name: u64, extension: u64) -> i32
         [max HIGH_LEVEL, crt]
     {
-        make_path::<u8>(Room { to, size }, [drive, directory, name, extension])
+        make_path::<u8>(PathPart { to, size }, [drive, directory, name, extension])
     }
 
     /// `_wmakepath_s`.
     fn _wmakepath_s(to: u64, size: u64, drive: u64, directory: u64, name: u64, extension: u64) -> i32
         [max HIGH_LEVEL, crt]
     {
-        make_path::<u16>(Room { to, size }, [drive, directory, name, extension])
+        make_path::<u16>(PathPart { to, size }, [drive, directory, name, extension])
     }
 
     /// `_strset_s`: every character of a string becomes this one.
-    fn _strset_s(to: u64, size: u64, unit: u8) -> i32 [max HIGH_LEVEL, crt] { fill(Room { to, size }, unit, None) }
+    fn _strset_s(to: u64, size: u64, unit: u8) -> i32 [max HIGH_LEVEL, crt] { fill(PathPart { to, size }, unit, None) }
 
     /// `_wcsset_s`.
-    fn _wcsset_s(to: u64, size: u64, unit: u16) -> i32 [max HIGH_LEVEL, crt] { fill(Room { to, size }, unit, None) }
+    fn _wcsset_s(to: u64, size: u64, unit: u16) -> i32 [max HIGH_LEVEL, crt] { fill(PathPart { to, size }, unit, None) }
 
     /// `_strnset_s`: at most `count` of them.
     fn _strnset_s(to: u64, size: u64, unit: u8, count: u64) -> i32 [max HIGH_LEVEL, crt] {
-        fill(Room { to, size }, unit, Some(count))
+        fill(PathPart { to, size }, unit, Some(count))
     }
 
     /// `_wcsnset_s`.
     fn _wcsnset_s(to: u64, size: u64, unit: u16, count: u64) -> i32 [max HIGH_LEVEL, crt] {
-        fill(Room { to, size }, unit, Some(count))
+        fill(PathPart { to, size }, unit, Some(count))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::HIGH_LEVEL;
-use ntbox_host::gate::{Arguments, Call, Stop};
+use ntbox_host::gate::{Arguments, Call, NoReturn};
 
 use super::cstr;
 use super::cstr::{UNLIMITED, Unit};
@@ -189,7 +189,7 @@ fn store_text(
     conversion: Conversion,
     units: &[u16],
     nul: bool,
-) -> Result<bool, Stop> {
+) -> Result<bool, NoReturn> {
     if conversion.skipped {
         return Ok(true);
     }
@@ -213,7 +213,7 @@ fn store_text(
     Ok(fits)
 }
 
-fn store_number(to: u64, size: u64, value: u64) -> Result<(), Stop> {
+fn store_number(to: u64, size: u64, value: u64) -> Result<(), NoReturn> {
     let bytes = value.to_le_bytes();
     let count = usize::try_from(size).unwrap_or(bytes.len());
     Ok(driver_mem::write_bytes(to, &bytes[..count])?)
@@ -225,7 +225,7 @@ fn convert(
     format: &mut Input,
     arguments: &mut Arguments<'_>,
     conversion: Conversion,
-) -> Result<bool, Stop> {
+) -> Result<bool, NoReturn> {
     let base = match u8::try_from(conversion.letter) {
         Ok(b'd' | b'u') => 10,
         Ok(b'i') => 0,
@@ -277,11 +277,11 @@ fn scan<U: Unit>(
     most: u64,
     format: u64,
     first: usize,
-) -> Result<i32, Stop> {
+) -> Result<i32, NoReturn> {
     if text == 0 || format == 0 {
         return Ok(END);
     }
-    let read = |va: u64, most: u64| -> Result<Input, Stop> {
+    let read = |va: u64, most: u64| -> Result<Input, NoReturn> {
         let units: Vec<U> = cstr::read(va, most)?;
         let wide = |unit: U| {
             let value: u32 = unit.into();

@@ -2,7 +2,7 @@
 //!
 //! The reference gives no IRQL for them; they touch nothing but their arguments.
 
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
 use super::cstr;
@@ -153,7 +153,7 @@ fn upper(unit: u16) -> u16 {
 }
 
 /// Stores converted text, if it is to be stored, with a NUL if one fits.
-fn store<U: Unit>(to: u64, text: &[U], count: u64) -> Result<u64, Stop> {
+fn store<U: Unit>(to: u64, text: &[U], count: u64) -> Result<u64, NoReturn> {
     let length = text.len() as u64;
     if to != 0 {
         U::write_many(to, text)?;

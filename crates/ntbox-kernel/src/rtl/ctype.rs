@@ -115,16 +115,16 @@ exports! {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{address, address_mut, value};
 
     #[test]
     fn ctype_classes_match_ascii() {
-        type Handler = fn(&mut Call<'_>) -> Return;
-        type Test = fn(&u8) -> bool;
-        let table: [(Handler, Test); 6] = [
+        type Handler = fn(&mut Call<'_>) -> ExportResult;
+        type CharTest = fn(&u8) -> bool;
+        let table: [(Handler, CharTest); 6] = [
             (isdigit, u8::is_ascii_digit),
             (isupper, u8::is_ascii_uppercase),
             (islower, u8::is_ascii_lowercase),

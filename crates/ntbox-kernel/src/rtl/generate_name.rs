@@ -66,7 +66,7 @@ fn checksum(name: &[u16]) -> u16 {
 }
 
 /// The parts of the name, as a context holds them.
-struct Parts {
+struct NameParts {
     name: Vec<u16>,
     extension: Vec<u16>,
     sum: u16,
@@ -74,7 +74,7 @@ struct Parts {
     index: u32,
 }
 
-impl Parts {
+impl NameParts {
     fn new(long: &[u16], extended: bool) -> Self {
         let (name, extension) = split(long);
         let keep = |part: &[u16], most| {
@@ -156,9 +156,9 @@ exports! {
     /// the context is then advanced to the next one.
     fn RtlGenerate8dot3Name(name: u64, extended: bool, context: DriverPtr<GenerateNameContext>, out: u64) -> u32 [max APC_LEVEL, ntifs] {
         let long = UnicodeString::read(name)?.units()?;
-        let mut parts = Parts::read(context)?;
+        let mut parts = NameParts::read(context)?;
         if parts.index == 0 && !parts.with_sum {
-            parts = Parts::new(&long, extended);
+            parts = NameParts::new(&long, extended);
         }
         if parts.with_sum && parts.index >= MOST_TRIES {
             return Ok(nt_status::STATUS_FILE_SYSTEM_LIMITATION);

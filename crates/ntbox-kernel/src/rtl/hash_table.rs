@@ -17,7 +17,7 @@ use nt_layout::{
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
@@ -53,7 +53,7 @@ fn allocate(call: &Call<'_>, size: u64) -> Option<u64> {
     mm::with(|memory| memory.pools.allocate(request))
 }
 
-fn free(call: &Call<'_>, block: u64, what: &str) -> Result<(), Stop> {
+fn free(call: &Call<'_>, block: u64, what: &str) -> Result<(), NoReturn> {
     ex::pool::free(block, None, call.return_address(), what)
 }
 
@@ -118,7 +118,7 @@ fn stored_signature(signature: u64) -> u64 {
 
 /// The entries of a chain with their signatures; those of enumerations only if
 /// asked for.
-fn chain(head: u64, enumerations: bool) -> Result<Vec<(u64, u64)>, Stop> {
+fn chain(head: u64, enumerations: bool) -> Result<Vec<(u64, u64)>, NoReturn> {
     let mut entries = Vec::new();
     let mut at = list_entry::forward(head)?;
     while at != head {
@@ -133,7 +133,7 @@ fn chain(head: u64, enumerations: bool) -> Result<Vec<(u64, u64)>, Stop> {
 
 /// Fills a context: the chain of a signature, and the link behind which its
 /// entries are or would be.
-fn locate(table: Table, signature: u64) -> Result<(u64, u64), Stop> {
+fn locate(table: Table, signature: u64) -> Result<(u64, u64), NoReturn> {
     let head = head(table, bucket_of(table, signature)?)?;
     let before = chain(head, true)?
         .into_iter()
@@ -152,7 +152,7 @@ fn store_context(context: Context, head: u64, previous: u64, signature: u64) -> 
 }
 
 /// Changes the count of chains with entries if this chain has none.
-fn count_chain(table: Table, head: u64, change: u32) -> Result<(), Stop> {
+fn count_chain(table: Table, head: u64, change: u32) -> Result<(), NoReturn> {
     if chain(head, false)?.is_empty() {
         add(table.at(|table| &table.non_empty_buckets), change)?;
     }
@@ -160,7 +160,7 @@ fn count_chain(table: Table, head: u64, change: u32) -> Result<(), Stop> {
 }
 
 /// Initializes a bucket, and allocates its block if it is the first of it.
-fn open_bucket(call: &Call<'_>, table: Table, bucket: u32) -> Result<bool, Stop> {
+fn open_bucket(call: &Call<'_>, table: Table, bucket: u32) -> Result<bool, NoReturn> {
     let (block, index) = block_of(bucket);
     if block >= BLOCKS {
         return Ok(false);
@@ -179,7 +179,7 @@ fn open_bucket(call: &Call<'_>, table: Table, bucket: u32) -> Result<bool, Stop>
 }
 
 /// Moves the entries of a chain that now belong to another one.
-fn move_entries(table: Table, from: u32) -> Result<(), Stop> {
+fn move_entries(table: Table, from: u32) -> Result<(), NoReturn> {
     let source = head(table, from)?;
     for (entry, signature) in chain(source, false)? {
         let (target, previous) = locate_behind(table, signature)?;
@@ -192,7 +192,7 @@ fn move_entries(table: Table, from: u32) -> Result<(), Stop> {
 }
 
 /// As [`locate`], behind all entries of the signature.
-fn locate_behind(table: Table, signature: u64) -> Result<(u64, u64), Stop> {
+fn locate_behind(table: Table, signature: u64) -> Result<(u64, u64), NoReturn> {
     let head = head(table, bucket_of(table, signature)?)?;
     let before = chain(head, true)?
         .into_iter()
@@ -202,7 +202,7 @@ fn locate_behind(table: Table, signature: u64) -> Result<(u64, u64), Stop> {
 }
 
 /// How many chains of two have entries.
-fn non_empty(table: Table, buckets: [u32; 2]) -> Result<u32, Stop> {
+fn non_empty(table: Table, buckets: [u32; 2]) -> Result<u32, NoReturn> {
     let mut count = 0;
     for bucket in buckets {
         count += u32::from(!chain(head(table, bucket)?, false)?.is_empty());
@@ -211,7 +211,11 @@ fn non_empty(table: Table, buckets: [u32; 2]) -> Result<u32, Stop> {
 }
 
 /// The next entry of an enumeration behind `at`, with its chain and bucket.
-fn next_entry(table: Table, mut bucket: u32, mut at: u64) -> Result<Option<(u64, u32, u64)>, Stop> {
+fn next_entry(
+    table: Table,
+    mut bucket: u32,
+    mut at: u64,
+) -> Result<Option<(u64, u32, u64)>, NoReturn> {
     let size = table.get(|table| &table.table_size)?;
     while bucket < size {
         let head = head(table, bucket)?;

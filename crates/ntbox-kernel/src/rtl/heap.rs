@@ -10,7 +10,7 @@ use nt_layout::{RtlHeap, RtlHeapBlock};
 use nt_status::{STATUS_NO_MEMORY, STATUS_SUCCESS};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 use ntbox_host::memory_map::PAGE_SIZE;
 
 use crate::base::driver_ptr::DriverPtr;
@@ -62,7 +62,7 @@ fn block_at(heap: Heap, address: u64) -> Result<Option<Block>, Fault> {
 }
 
 /// Removes a block from its heap and frees it.
-fn release(call: &Call<'_>, heap: Heap, block: Block, function: &str) -> Result<(), Stop> {
+fn release(call: &Call<'_>, heap: Heap, block: Block, function: &str) -> Result<(), NoReturn> {
     let size = block.get(|block| &block.size)?;
     let used = heap.get(|heap| &heap.used)?;
     heap.set(|heap| &heap.used, used.wrapping_sub(size))?;
@@ -119,7 +119,7 @@ exports! {
         let block = size_with_header(heap, size)?.and_then(|whole| allocate(call, whole, flags & ZERO_MEMORY != 0));
         let Some(block) = block else {
             if flags & GENERATE_EXCEPTIONS != 0 {
-                return Err(Stop::raise(STATUS_NO_MEMORY));
+                return Err(NoReturn::raise(STATUS_NO_MEMORY));
             }
             return Ok(0);
         };
@@ -243,7 +243,7 @@ mod tests {
             &[heap, GENERATE_EXCEPTIONS.into(), PAGE_SIZE + 1],
         );
         assert!(
-            matches!(raised, Err(Stop::Raise(record)) if record.code == STATUS_NO_MEMORY),
+            matches!(raised, Err(NoReturn::Raise(record)) if record.code == STATUS_NO_MEMORY),
             "an exception"
         );
         assert_eq!(value(RtlFreeHeap, &[heap, 0, large]), 1);

@@ -11,7 +11,7 @@ use nt_status::{
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString as Counted;
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use super::cstr::Unit;
 use super::{ansi, scan, string_alloc, unicode, utf8};
@@ -214,7 +214,7 @@ exports! {
 
 /// Bytes to a `UNICODE_STRING`, NUL included. Without room for them `Length` is
 /// what they need.
-fn bytes_to_string(call: &Call<'_>, to: u64, from: u64, allocate: bool) -> Result<u32, Stop> {
+fn bytes_to_string(call: &Call<'_>, to: u64, from: u64, allocate: bool) -> Result<u32, NoReturn> {
     let bytes = ansi::bytes(Counted::read(from)?)?;
     let Ok((length, size)) = unicode::counted(bytes.len()) else {
         return Ok(STATUS_INVALID_PARAMETER_2);
@@ -257,7 +257,7 @@ fn string_to_bytes(
     from: u64,
     allocate: bool,
     change: fn(u16) -> u16,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let units = Counted::read(from)?.units()?;
     let (Ok(mut length), mut status) = (u16::try_from(units.len()), STATUS_SUCCESS) else {
         return Ok(STATUS_INVALID_PARAMETER_2);
@@ -287,14 +287,20 @@ fn string_to_bytes(
 }
 
 /// Stores how much was converted, if anybody wants to know.
-fn store_count(stored: u64, bytes: usize) -> Result<(), Stop> {
+fn store_count(stored: u64, bytes: usize) -> Result<(), NoReturn> {
     if stored != 0 {
         driver_mem::write_u32(stored, u32::try_from(bytes).unwrap_or(u32::MAX))?;
     }
     Ok(())
 }
 
-fn bytes_to_units(to: u64, room: u32, stored: u64, from: u64, length: u32) -> Result<u32, Stop> {
+fn bytes_to_units(
+    to: u64,
+    room: u32,
+    stored: u64,
+    from: u64,
+    length: u32,
+) -> Result<u32, NoReturn> {
     let bytes = scan::bytes(from, length.min(room / 2).into())?;
     let units: Vec<u16> = bytes.into_iter().map(codepage::to_unicode).collect();
     scan::write_units(to, &units)?;
@@ -308,7 +314,7 @@ fn units_to_bytes(
     stored: u64,
     (from, length): (u64, u32),
     change: fn(u16) -> u16,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let units = scan::units(from, (length / 2).min(room).into())?;
     let bytes: Vec<u8> = units
         .into_iter()
@@ -327,7 +333,7 @@ fn store_pieces<U: Unit>(
     stored: u64,
     pieces: &[Vec<U>],
     lossy: bool,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let unit = usize::try_from(U::SIZE).unwrap_or(1);
     let status = if lossy {
         STATUS_SOME_NOT_MAPPED

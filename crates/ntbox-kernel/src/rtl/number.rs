@@ -6,7 +6,7 @@ use nt_status::{
 };
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::memory_map::is_system;
 
@@ -64,7 +64,7 @@ exports! {
 
 /// These routines store their result inside a `__try`: a user address that is not
 /// there, such as NULL, is a status and no exception.
-fn status_of_store(stored: Result<(), Fault>) -> Result<u32, Stop> {
+fn status_of_store(stored: Result<(), Fault>) -> Result<u32, NoReturn> {
     match stored {
         Ok(()) => Ok(STATUS_SUCCESS),
         Err(fault) if !is_system(fault.address) => Ok(STATUS_ACCESS_VIOLATION),
@@ -107,7 +107,7 @@ pub fn digit(unit: u16, base: u32) -> Option<u32> {
 
 /// Parses a number as `RtlCharToInteger` does and stores it. Base 0 looks for a
 /// prefix; digits that do not fit fall out at the top.
-fn store_parsed(units: &[u16], base: u32, to: u64) -> Result<u32, Stop> {
+fn store_parsed(units: &[u16], base: u32, to: u64) -> Result<u32, NoReturn> {
     let blank = units
         .iter()
         .take_while(|unit| **unit <= u16::from(b' '))
@@ -153,7 +153,7 @@ fn store_parsed(units: &[u16], base: u32, to: u64) -> Result<u32, Stop> {
 /// Stores a number as counted text, with a NUL for which there must be room.
 /// Without it, `Length` becomes what is needed and the buffer stays as it is; the
 /// reference does not say so. (Windows 11 leaves `Length` alone.)
-fn store_string(value: u64, base: u32, to: u64) -> Result<u32, Stop> {
+fn store_string(value: u64, base: u32, to: u64) -> Result<u32, NoReturn> {
     let Some(base) = usual_base(base) else {
         return Ok(STATUS_INVALID_PARAMETER);
     };
@@ -175,12 +175,12 @@ fn store_string(value: u64, base: u32, to: u64) -> Result<u32, Stop> {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{Counted, NOWHERE, address, address_mut, fault, status, wide};
 
-    type Handler = fn(&mut Call<'_>) -> Return;
+    type Handler = fn(&mut Call<'_>) -> ExportResult;
 
     fn from_unicode(text: &str, base: u64) -> (u32, i32) {
         let mut units = wide(text);

@@ -7,7 +7,7 @@
 
 use nt_layout::{UnicodePrefixTable, UnicodePrefixTableEntry};
 use ntbox_host::driver_mem::{Fault, UnicodeString};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::unicode;
@@ -38,7 +38,7 @@ fn components(path: &[u16]) -> u16 {
 }
 
 /// The entries of the list.
-fn list(table: Table) -> Result<Vec<Entry>, Stop> {
+fn list(table: Table) -> Result<Vec<Entry>, NoReturn> {
     let mut entries = Vec::new();
     let mut walk = ListWalk::from(table.address());
     let mut entry = Entry::new(table.get(|table| &table.next_prefix_tree)?);
@@ -51,7 +51,7 @@ fn list(table: Table) -> Result<Vec<Entry>, Stop> {
 }
 
 /// The entries that equal one of the list but for case, that one first.
-fn ring(first: Entry) -> Result<Vec<Entry>, Stop> {
+fn ring(first: Entry) -> Result<Vec<Entry>, NoReturn> {
     let mut entries = vec![first];
     let mut walk = ListWalk::from(first.address());
     let mut entry = Entry::new(first.get(|entry| &entry.case_match)?);
@@ -85,7 +85,7 @@ fn begin(entry: Entry, kind: u16, count: u16, string: u64) -> Result<(), Fault> 
     entry.set(|entry| &entry.prefix, string)
 }
 
-fn insert(table: Table, string: u64, entry: Entry) -> Result<bool, Stop> {
+fn insert(table: Table, string: u64, entry: Entry) -> Result<bool, NoReturn> {
     let units = UnicodeString::read(string)?.units()?;
     let count = components(&units);
     table.set(|table| &table.last_next_entry, 0)?;
@@ -120,7 +120,7 @@ fn insert(table: Table, string: u64, entry: Entry) -> Result<bool, Stop> {
 
 /// The longest prefix of a path whose first characters, so many, are the same in case,
 /// too.
-fn find(table: Table, path: &[u16], exact: usize) -> Result<Option<Entry>, Stop> {
+fn find(table: Table, path: &[u16], exact: usize) -> Result<Option<Entry>, NoReturn> {
     for known in list(table)? {
         if !is_prefix(&prefix(known)?, path) {
             continue;
@@ -136,7 +136,7 @@ fn find(table: Table, path: &[u16], exact: usize) -> Result<Option<Entry>, Stop>
     Ok(None)
 }
 
-fn remove(table: Table, entry: Entry) -> Result<(), Stop> {
+fn remove(table: Table, entry: Entry) -> Result<(), NoReturn> {
     table.set(|table| &table.last_next_entry, 0)?;
     let mut before: Entry = table.cast();
     for known in list(table)? {

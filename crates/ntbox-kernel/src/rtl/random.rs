@@ -88,12 +88,12 @@ fn exchange(table: &[AtomicU32; PLACES], place: u32, number: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{NOWHERE, address, address_mut, fault, value};
 
-    type Handler = fn(&mut Call<'_>) -> Return;
+    type Handler = fn(&mut Call<'_>) -> ExportResult;
 
     #[test]
     fn random_is_in_range_and_distinct() {

@@ -8,10 +8,10 @@
 use nt_layout::{ListEntry, RtlRangeList, RtlRangeListEntry, RtlRangeListIterator};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::list_walk::ListWalk;
@@ -62,7 +62,7 @@ impl Range {
     }
 }
 
-fn ranges(list: List) -> Result<Vec<Range>, Stop> {
+fn ranges(list: List) -> Result<Vec<Range>, NoReturn> {
     let mut ranges = Vec::new();
     let mut walk = ListWalk::from(list.address());
     let mut links = DriverPtr::new(list.get(|list| &list.list_head.flink)?);
@@ -100,7 +100,7 @@ struct AddParams {
     owner: u64,
 }
 
-fn add(list: List, new: &AddParams, caller: u64) -> Result<u32, Stop> {
+fn add(list: List, new: &AddParams, caller: u64) -> Result<u32, NoReturn> {
     if new.start > new.end {
         return Ok(nt_status::STATUS_INVALID_PARAMETER);
     }
@@ -165,7 +165,7 @@ struct Tolerance {
 }
 
 impl Tolerance {
-    fn accepts(&self, range: &Range, caller: &Caller<'_>) -> bool {
+    fn accepts(&self, range: &Range, caller: &CallContext<'_>) -> bool {
         self.flags & SHARED_OK != 0 && range.flags & SHARED != 0
             || self.flags & NULL_CONFLICT_OK != 0 && range.owner == 0
             || self.attributes & range.attributes != 0
@@ -179,7 +179,7 @@ impl Tolerance {
         ranges: &'a [Range],
         start: u64,
         end: u64,
-        caller: &Caller<'_>,
+        caller: &CallContext<'_>,
     ) -> Option<&'a Range> {
         let mut met = ranges.iter().filter(|range| range.overlaps(start, end));
         met.find(|range| !self.accepts(range, caller))
@@ -192,7 +192,7 @@ fn find(
     (minimum, maximum): (u64, u64),
     (length, alignment): (u64, u64),
     tolerance: &Tolerance,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Option<u64> {
     let down = |at: u64| at - at % alignment;
     let mut start = down(maximum.checked_sub(length - 1)?);
@@ -284,7 +284,7 @@ exports! {
         }
         let tolerance = Tolerance { flags, attributes, callback, context };
         let size = (u64::from(length), u64::from(alignment));
-        let found = find(&ranges(list)?, (minimum, maximum), size, &tolerance, &Caller::of(call));
+        let found = find(&ranges(list)?, (minimum, maximum), size, &tolerance, &CallContext::of(call));
         let Some(start) = found else { return Ok(nt_status::STATUS_UNSUCCESSFUL) };
         driver_mem::write_u64(out, start)?;
         Ok(nt_status::STATUS_SUCCESS)
@@ -296,7 +296,7 @@ exports! {
     ) -> u32 [max APC_LEVEL, undocumented] {
         let tolerance = Tolerance { flags, attributes, callback, context };
         let ranges = ranges(list)?;
-        let free = tolerance.obstacle(&ranges, start, end, &Caller::of(call)).is_none();
+        let free = tolerance.obstacle(&ranges, start, end, &CallContext::of(call)).is_none();
         driver_mem::write_u8(available, free.into())?;
         Ok(nt_status::STATUS_SUCCESS)
     }

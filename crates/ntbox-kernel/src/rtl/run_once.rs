@@ -3,10 +3,10 @@
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS, STATUS_UNSUCCESSFUL};
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::ke::sched;
 
@@ -32,14 +32,14 @@ fn key(once: u64) -> u64 {
     0xffff_f800_0000_0000 ^ once
 }
 
-fn give(context: u64, word: u64) -> Result<u32, Stop> {
+fn give(context: u64, word: u64) -> Result<u32, NoReturn> {
     if context != 0 {
         driver_mem::write_u64(context, word & !STATE)?;
     }
     Ok(STATUS_SUCCESS)
 }
 
-fn begin(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
+fn begin(once: u64, flags: u32, context: u64) -> Result<u32, NoReturn> {
     let asynchronous = flags & ASYNC != 0;
     if flags & CHECK_ONLY != 0 {
         let word = driver_mem::read_u64(once)?;
@@ -72,7 +72,7 @@ fn begin(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
     }
 }
 
-fn complete(once: u64, flags: u32, context: u64) -> Result<u32, Stop> {
+fn complete(once: u64, flags: u32, context: u64) -> Result<u32, NoReturn> {
     let asynchronous = flags & ASYNC != 0;
     let failed = flags & INIT_FAILED != 0;
     if context & STATE != 0 || failed && (context != 0 || asynchronous) {
@@ -126,7 +126,7 @@ exports! {
         if status != STATUS_PENDING {
             return Ok(status);
         }
-        let made = Caller::of(call).call(routine, &[once, parameter, context]);
+        let made = CallContext::of(call).call(routine, &[once, parameter, context]);
         // It returns 32 bits.
         if made << 32 == 0 {
             complete(once, INIT_FAILED, 0)?;

@@ -2,7 +2,7 @@
 //! and leave an empty string behind when something does not fit.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
 use super::cstr;
@@ -93,7 +93,7 @@ exports! {
 }
 
 /// Moves bytes if they fit.
-fn transfer(to: u64, size: u64, from: u64, count: u64) -> Result<i32, Stop> {
+fn transfer(to: u64, size: u64, from: u64, count: u64) -> Result<i32, NoReturn> {
     if count == 0 {
         return Ok(0);
     }
@@ -108,13 +108,13 @@ fn transfer(to: u64, size: u64, from: u64, count: u64) -> Result<i32, Stop> {
 }
 
 /// Empties the destination.
-fn fail<U: Unit>(to: u64, error: i32) -> Result<i32, Stop> {
+fn fail<U: Unit>(to: u64, error: i32) -> Result<i32, NoReturn> {
     U::default().write(to)?;
     Ok(error)
 }
 
 /// Copies a string, or at most `count` units of it.
-fn copy<U: Unit>(to: u64, size: u64, from: u64, count: Option<u64>) -> Result<i32, Stop> {
+fn copy<U: Unit>(to: u64, size: u64, from: u64, count: Option<u64>) -> Result<i32, NoReturn> {
     if count == Some(0) && to == 0 && size == 0 {
         return Ok(0);
     }
@@ -125,7 +125,7 @@ fn copy<U: Unit>(to: u64, size: u64, from: u64, count: Option<u64>) -> Result<i3
 }
 
 /// Appends a string, or at most `count` units of it.
-fn append<U: Unit>(to: u64, size: u64, from: u64, count: Option<u64>) -> Result<i32, Stop> {
+fn append<U: Unit>(to: u64, size: u64, from: u64, count: Option<u64>) -> Result<i32, NoReturn> {
     if count == Some(0) && to == 0 && size == 0 {
         return Ok(0);
     }
@@ -146,7 +146,7 @@ fn store<U: Unit>(
     size: u64,
     from: u64,
     count: Option<u64>,
-) -> Result<i32, Stop> {
+) -> Result<i32, NoReturn> {
     let end = cstr::at::<U>(to, used);
     if count == Some(0) {
         U::default().write(end)?;
@@ -169,12 +169,12 @@ fn store<U: Unit>(
 
 #[cfg(test)]
 mod tests {
-    use ntbox_host::gate::{Call, Return};
+    use ntbox_host::gate::{Call, ExportResult};
 
     use super::*;
     use crate::test_support::{NOWHERE, address, address_mut, fault, value, wide};
 
-    type Handler = fn(&mut Call<'_>) -> Return;
+    type Handler = fn(&mut Call<'_>) -> ExportResult;
 
     /// Runs a function on a buffer of 6 bytes that holds `before`.
     fn run(handler: Handler, before: [u8; 6], rest: &[u64]) -> (i64, [u8; 6]) {

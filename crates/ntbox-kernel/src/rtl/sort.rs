@@ -4,7 +4,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::HIGH_LEVEL;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 
 /// An array of a driver, which says itself how its elements compare.
@@ -12,7 +12,7 @@ struct Array<'a> {
     base: u64,
     width: u64,
     compare: u64,
-    caller: Caller<'a>,
+    caller: CallContext<'a>,
 }
 
 impl Array<'_> {
@@ -79,13 +79,13 @@ exports! {
         if count < 2 || width == 0 {
             return Ok(());
         }
-        let array = Array { base, width, compare, caller: Caller::of(call) };
+        let array = Array { base, width, compare, caller: CallContext::of(call) };
         Ok(array.sort(count)?)
     }
 
     /// `bsearch`: an element that compares equal, or NULL.
     fn bsearch<call>(key: u64, base: u64, count: u64, width: u64, compare: u64) -> u64 [max HIGH_LEVEL, crt] {
-        let array = Array { base, width, compare, caller: Caller::of(call) };
+        let array = Array { base, width, compare, caller: CallContext::of(call) };
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low + (high - low) / 2;

@@ -1,7 +1,7 @@
 //! Pool that run-time routines take on behalf of the driver: a string's buffer,
 //! which the driver must give back.
 
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use crate::ex::pool;
 use crate::mm;
@@ -25,6 +25,6 @@ pub fn take(call: &Call<'_>, size: u64) -> Option<u64> {
 
 /// Gives a buffer back, which may come from [`take`] or be any pool of the
 /// driver: the string routines free with `ExFreePool`.
-pub fn give(call: &Call<'_>, va: u64) -> Result<(), Stop> {
+pub fn give(call: &Call<'_>, va: u64) -> Result<(), NoReturn> {
     pool::free(va, None, call.return_address(), "a string routine")
 }

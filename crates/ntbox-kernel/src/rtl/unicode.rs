@@ -10,7 +10,7 @@ use nt_status::{
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::{Fault, UnicodeString};
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, HIGH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 
 use super::cstr::UNLIMITED;
 use super::{cstr, scan, string_alloc};
@@ -249,7 +249,7 @@ fn change_case(
     from: u64,
     allocate: bool,
     change: fn(u16) -> u16,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     let source = UnicodeString::read(from)?;
     let mut destination = UnicodeString::read(to)?;
     if allocate {
@@ -272,7 +272,7 @@ fn change_case(
 }
 
 /// The body of `RtlDuplicateUnicodeString`, once its arguments are sound.
-fn duplicate(call: &Call<'_>, flags: u32, source: UnicodeString, to: u64) -> Result<u32, Stop> {
+fn duplicate(call: &Call<'_>, flags: u32, source: UnicodeString, to: u64) -> Result<u32, NoReturn> {
     let nul = if flags & 1 != 0 && (source.length > 0 || flags & 2 != 0) {
         2
     } else {
@@ -301,7 +301,7 @@ fn duplicate(call: &Call<'_>, flags: u32, source: UnicodeString, to: u64) -> Res
 }
 
 /// Frees the buffer of a counted string of either width and clears all fields.
-pub fn release(call: &Call<'_>, string: u64) -> Result<(), Stop> {
+pub fn release(call: &Call<'_>, string: u64) -> Result<(), NoReturn> {
     let buffer = UnicodeString::read(string)?.buffer;
     if buffer == 0 {
         return Ok(());

@@ -29,9 +29,9 @@ const INHERIT_ONLY: u8 = 8;
 /// `PRIVILEGE_SET_ALL_NECESSARY`.
 const ALL_NECESSARY: u32 = 1;
 
-/// What is asked.
+/// A request for access to an object.
 #[derive(Debug, Clone, Copy)]
-pub struct Question {
+pub struct AccessRequest {
     /// Rights wanted, generic ones translated.
     pub desired: u32,
     /// Rights that are granted already.
@@ -54,7 +54,7 @@ pub fn map_generic(mask: u32, mapping: [u32; 4]) -> u32 {
 ///
 /// # Errors
 /// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
-pub fn check(descriptor: &Descriptor, token: &Token, question: Question) -> Result<u32, u32> {
+pub fn check(descriptor: &Descriptor, token: &Token, question: AccessRequest) -> Result<u32, u32> {
     let mut granted = question.granted;
     let mut wanted = question.desired & !granted;
     if question.desired == 0 {
@@ -150,7 +150,7 @@ exports! {
         if privileges != 0 {
             driver_mem::write_u64(privileges, 0)?;
         }
-        let question = Question { desired, granted, mapping: read_mapping(mapping)? };
+        let question = AccessRequest { desired, granted, mapping: read_mapping(mapping)? };
         let outcome = if mode == 0 {
             let all = if desired & MAXIMUM_ALLOWED == 0 { 0 } else { question.mapping[3] };
             Ok(desired & !MAXIMUM_ALLOWED | granted | all)

@@ -4,11 +4,11 @@
 use nt_layout::{AccessState, AuxAccessData, LuidAndAttributes, PrivilegeSet};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::UnicodeString;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::{access, token};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::thread_table;
@@ -42,8 +42,8 @@ fn create(
     aux_data: u64,
     desired: u32,
     mapping: u64,
-    caller: &Caller<'_>,
-) -> Result<(), Stop> {
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     driver_mem::fill(state, 0, DriverPtr::<AccessState>::SIZE)?;
     driver_mem::fill(aux_data, 0, DriverPtr::<AuxAccessData>::SIZE)?;
     let mut wanted = desired;
@@ -87,11 +87,11 @@ fn create(
     )?)
 }
 
-fn free(block: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn free(block: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     pool::free(block, None, caller.address(), "SeDeleteAccessState")
 }
 
-fn delete(state: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+fn delete(state: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let aux_data = access_state(state).get(|state| &state.aux_data)?;
     if access_state(state).get(|state| &state.privileges_allocated)? != 0 {
         free(
@@ -119,7 +119,7 @@ fn delete(state: u64, caller: &Caller<'_>) -> Result<(), Stop> {
 
 /// Adds privileges to those that were used; where there is no room, in a set of its
 /// own. The status.
-fn append(state: u64, more: u64, caller: &Caller<'_>) -> Result<u32, Stop> {
+fn append(state: u64, more: u64, caller: &CallContext<'_>) -> Result<u32, NoReturn> {
     let aux_data = access_state(state).get(|state| &state.aux_data)?;
     let used = aux_access_data(aux_data).get(|data| &data.privileges_used)?;
     let (before, added) = (driver_mem::read_u32(used)?, driver_mem::read_u32(more)?);
@@ -165,13 +165,13 @@ exports! {
         [max PASSIVE_LEVEL, undocumented]
         fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        create(state, aux_data, desired, mapping, &Caller::of(call))?;
+        create(state, aux_data, desired, mapping, &CallContext::of(call))?;
         Ok(nt_status::STATUS_SUCCESS)
     }
 
     /// `SeDeleteAccessState`: what it holds, not the structure.
     fn SeDeleteAccessState<call>(state: u64) -> () [max PASSIVE_LEVEL, undocumented] {
-        delete(state, &Caller::of(call))
+        delete(state, &CallContext::of(call))
     }
 
     /// `SeSetAccessStateGenericMapping`.
@@ -182,7 +182,7 @@ exports! {
 
     /// `SeAppendPrivileges`.
     fn SeAppendPrivileges<call>(state: u64, more: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        append(state, more, &Caller::of(call))
+        append(state, more, &CallContext::of(call))
     }
 
     /// `SeFreePrivileges`: of a set that a check of access gave.

@@ -29,8 +29,8 @@ mod flag {
     pub const GROUP_FROM_PARENT: u32 = 0x40;
 }
 
-/// What is asked.
-struct Wanted {
+/// A request to assign a security descriptor.
+struct AssignRequest {
     /// Addresses of descriptors; 0 for none.
     parent: u64,
     explicit: u64,
@@ -58,7 +58,7 @@ exports! {
     fn SeAssignSecurity<call>(
         parent: u64, explicit: u64, new: u64, container: bool, context: u64, mapping: u64, pool: u32,
     ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted { parent, explicit, kind: 0, container, flags: 0, context, mapping };
+        let wanted = AssignRequest { parent, explicit, kind: 0, container, flags: 0, context, mapping };
         error::status(assign(&wanted, new, call.return_address()))
     }
 
@@ -67,12 +67,12 @@ exports! {
         parent: u64, explicit: u64, new: u64, kind: u64, container: bool, flags: u32, context: u64, mapping: u64,
         pool: u32,
     ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted { parent, explicit, kind, container, flags, context, mapping };
+        let wanted = AssignRequest { parent, explicit, kind, container, flags, context, mapping };
         error::status(assign(&wanted, new, call.return_address()))
     }
 }
 
-fn assign(wanted: &Wanted, new: u64, caller: u64) -> Result<(), Refusal> {
+fn assign(wanted: &AssignRequest, new: u64, caller: u64) -> Result<(), Refusal> {
     driver_mem::write_u64(new, 0)?;
     if wanted.context == 0 {
         return Err(nt_status::STATUS_NO_TOKEN.into());
@@ -99,7 +99,7 @@ fn kind_at(at: u64) -> Result<Option<[u8; 16]>, Fault> {
     Ok(Some(guid))
 }
 
-fn make(wanted: &Wanted, token: &Token) -> Result<Descriptor, Refusal> {
+fn make(wanted: &AssignRequest, token: &Token) -> Result<Descriptor, Refusal> {
     let (parent, explicit) = (read(wanted.parent)?, read(wanted.explicit)?);
     let has = |bit| wanted.flags & bit != 0;
     let owner = owner(&parent, &explicit, token, wanted.flags)?;

@@ -4,13 +4,13 @@
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::export::exports;
 use crate::base::leak_check::{Leak, LeakCheck};
 
 /// Routines that wait for the end of a session: routine, context, and who registered it.
-static ROUTINES: Exclusive<Vec<(u64, u64, u64)>> = Exclusive::new(Vec::new());
+static ROUTINES: KernelCell<Vec<(u64, u64, u64)>> = KernelCell::new(Vec::new());
 
 /// Routines that are still registered. All of them are forgotten.
 fn leaks() -> Vec<Leak> {

@@ -25,11 +25,11 @@ const INHERITED_BY_CONTAINERS: u8 = 2;
 const INHERITED_ONLY: u8 = 0xb;
 
 /// An entry: to whom, which rights, and how it is inherited.
-type Entry = (Who, u32, u8);
+type Entry = (Trustee, u32, u8);
 
-/// Those whom entries are for.
+/// The trustees of default entries.
 #[derive(Debug, Clone, Copy)]
-enum Who {
+enum Trustee {
     World,
     System,
     Administrators,
@@ -37,7 +37,7 @@ enum Who {
     CreatorOwner,
 }
 
-impl Who {
+impl Trustee {
     fn sid(self) -> Sid {
         match self {
             Self::World => Sid::world(),
@@ -49,7 +49,7 @@ impl Who {
     }
 }
 
-use Who::{Administrators, CreatorOwner, Restricted, System, World};
+use Trustee::{Administrators, CreatorOwner, Restricted, System, World};
 
 /// What directories have, as a rule.
 const PUBLIC: &[Entry] = &[

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::token;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::info_buffer::Information;
@@ -60,7 +60,7 @@ pub struct Client {
 }
 
 /// Clients by thread.
-static CLIENTS: Exclusive<BTreeMap<u64, Client>> = Exclusive::new(BTreeMap::new());
+static CLIENTS: KernelCell<BTreeMap<u64, Client>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Client>) -> T) -> T {
     work(&mut CLIENTS.lock())
@@ -77,12 +77,12 @@ pub fn is_impersonating(thread: u64) -> bool {
 }
 
 /// A thread that ends no longer acts in anybody's name.
-pub fn thread_ended(thread: u64, caller: &Caller<'_>) {
+pub fn thread_ended(thread: u64, caller: &CallContext<'_>) {
     set(thread, None, caller);
 }
 
 /// Replaces the client of a thread; the reference to the one before goes.
-fn set(thread: u64, client: Option<Client>, caller: &Caller<'_>) {
+fn set(thread: u64, client: Option<Client>, caller: &CallContext<'_>) {
     let before = with(|clients| match client {
         Some(client) => clients.insert(thread, client),
         None => clients.remove(&thread),
@@ -94,7 +94,7 @@ fn set(thread: u64, client: Option<Client>, caller: &Caller<'_>) {
 
 /// Lets a thread act in a client's name. One that its process may not impersonate
 /// can only be looked at, by a copy of its token.
-fn impersonate(thread: u64, mut client: Client, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn impersonate(thread: u64, mut client: Client, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let token = token::get(client.token).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     let owner = thread_table::thread(thread)
         .ok_or(nt_status::STATUS_INVALID_PARAMETER)?
@@ -163,7 +163,7 @@ fn create(source: &Source, quality: u64, remote: bool, to: u64) -> Result<(), Re
 }
 
 /// Lets a thread act in the name of whom a security client context is of.
-fn impersonate_context(at: u64, thread: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn impersonate_context(at: u64, thread: u64, caller: &CallContext<'_>) -> Result<(), Refusal> {
     let direct = driver_mem::read_u8(at.wrapping_add(context::DIRECT))? != 0;
     let only = if direct {
         context::DIRECT_EFFECTIVE_ONLY
@@ -196,7 +196,7 @@ exports! {
     fn PsImpersonateClient<call>(thread: u64, token: u64, copy: bool, effective: bool, level: u32) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         if token == 0 {
             set(thread, None, &caller);
             return Ok(nt_status::STATUS_SUCCESS);
@@ -207,7 +207,7 @@ exports! {
 
     /// `PsRevertToSelf`.
     fn PsRevertToSelf<call>() -> () [max PASSIVE_LEVEL, ntifs] {
-        set(thread_table::current_thread(), None, &Caller::of(call));
+        set(thread_table::current_thread(), None, &CallContext::of(call));
         Ok(())
     }
 
@@ -217,7 +217,7 @@ exports! {
     {
         let Some(client) = of(thread) else { return Ok(0) };
         write_state(client, copy, effective, level)?;
-        ob::reference_for(client.token, &Caller::of(call));
+        ob::reference_for(client.token, &CallContext::of(call));
         Ok(client.token)
     }
 
@@ -242,7 +242,7 @@ exports! {
             effective_only: driver_mem::read_u8(from.wrapping_add(state::EFFECTIVE_ONLY))? != 0,
         };
         if token != 0 {
-            set(thread, Some(client), &Caller::of(call));
+            set(thread, Some(client), &CallContext::of(call));
         }
         Ok(())
     }
@@ -277,12 +277,12 @@ exports! {
 
     /// `SeImpersonateClientEx`: the current thread, if none is given.
     fn SeImpersonateClientEx<call>(client: u64, thread: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY {
-        error::status(impersonate_context(client, thread, &Caller::of(call)))
+        error::status(impersonate_context(client, thread, &CallContext::of(call)))
     }
 
     /// `SeImpersonateClient`: the same without a status.
     fn SeImpersonateClient<call>(client: u64, thread: u64) -> () [max PASSIVE_LEVEL, ntifs] {
-        error::status(impersonate_context(client, thread, &Caller::of(call)))?;
+        error::status(impersonate_context(client, thread, &CallContext::of(call)))?;
         Ok(())
     }
 }

@@ -61,7 +61,7 @@ pub use super::se::token::set_account;
 /// # Errors
 /// Why not: `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
 pub fn may_open(object: u64, access: u32, mapping: [u32; 4]) -> Result<(), u32> {
-    let question = access::Question {
+    let question = access::AccessRequest {
         desired: access,
         granted: 0,
         mapping,

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::{APC_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::default_sd;
 use super::sd::control::DACL_PRESENT;
 use super::sd::{Descriptor, part};
 use super::sd_self_relative::in_pool;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -22,7 +22,7 @@ use crate::ob::Type;
 use crate::ob::types::{ObjectFilter, OutputBuffer};
 
 /// Descriptors that were set, by object.
-static SET: Exclusive<BTreeMap<u64, Descriptor>> = Exclusive::new(BTreeMap::new());
+static SET: KernelCell<BTreeMap<u64, Descriptor>> = KernelCell::new(BTreeMap::new());
 
 fn with<T>(work: impl FnOnce(&mut BTreeMap<u64, Descriptor>) -> T) -> T {
     work(&mut SET.lock())
@@ -86,8 +86,8 @@ fn rights_for(parts: u32, set: bool) -> u32 {
     wanted.fold(0, |all, (_, right)| all | right)
 }
 
-/// Where an answer goes.
-struct Answer {
+/// The address and room of an output.
+struct OutputAddress {
     buffer: u64,
     length: u32,
     needed: u64,
@@ -96,9 +96,9 @@ struct Answer {
 fn query(
     handle: u64,
     parts: u32,
-    to: &Answer,
+    to: &OutputAddress,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     mode.probe(to.buffer, u64::from(to.length), 4)?;
     mode.probe(to.needed, 4, 4)?;
@@ -128,7 +128,7 @@ fn set_by_handle(
     parts: u32,
     descriptor: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     if descriptor == 0 {
         return Err(nt_status::STATUS_ACCESS_VIOLATION.into());
@@ -147,27 +147,27 @@ exports! {
     fn ZwQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
         [max PASSIVE_LEVEL, ntifs]
     {
-        let to = Answer { buffer, length, needed };
-        Mode::Kernel.status(query(handle, parts, &to, Mode::Kernel, &Caller::of(call)))
+        let to = OutputAddress { buffer, length, needed };
+        Mode::Kernel.status(query(handle, parts, &to, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtQuerySecurityObject`: a program needs the rights for what it asks.
     fn NtQuerySecurityObject<call>(handle: u64, parts: u32, buffer: u64, length: u32, needed: u64) -> u32
         [max PASSIVE_LEVEL, ntifs]
     {
-        let (mode, to) = (Mode::previous(), Answer { buffer, length, needed });
-        mode.status(query(handle, parts, &to, mode, &Caller::of(call)))
+        let (mode, to) = (Mode::previous(), OutputAddress { buffer, length, needed });
+        mode.status(query(handle, parts, &to, mode, &CallContext::of(call)))
     }
 
     /// `ZwSetSecurityObject`.
     fn ZwSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        Mode::Kernel.status(set_by_handle(handle, parts, descriptor, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.status(set_by_handle(handle, parts, descriptor, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtSetSecurityObject`: a program needs the rights for what it sets.
     fn NtSetSecurityObject<call>(handle: u64, parts: u32, descriptor: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
-        mode.status(set_by_handle(handle, parts, descriptor, mode, &Caller::of(call)))
+        mode.status(set_by_handle(handle, parts, descriptor, mode, &CallContext::of(call)))
     }
 
     /// `ObQueryObjectAuditingByHandle`: nothing is audited.

@@ -1,13 +1,13 @@
 //! Restricted tokens: copies of a token that may do less.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::sid::Sid;
 use super::token;
 use super::token::Token;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -21,8 +21,8 @@ const CHANGE_NOTIFY: u32 = 23;
 /// More entries than any list has.
 const TOO_MANY: u32 = 0x1_0000;
 
-/// What a copy is to lose.
-struct Wanted {
+/// The groups and privileges that a filtered token loses.
+struct FilterRequest {
     flags: u32,
     /// Addresses of a `TOKEN_GROUPS`, a `TOKEN_PRIVILEGES` and another `TOKEN_GROUPS`;
     /// 0 for none.
@@ -36,8 +36,8 @@ exports! {
     fn SeFilterToken<call>(token: u64, flags: u32, disable: u64, delete: u64, restrict: u64, filtered: u64) -> u32
         [max PASSIVE_LEVEL, ntifs, partial "flags DISABLE_MAX_PRIVILEGE and SANDBOX_INERT"] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let wanted = Wanted { flags, disable, delete, restrict };
-        error::status(filter(token, &wanted, filtered, &Caller::of(call)))
+        let wanted = FilterRequest { flags, disable, delete, restrict };
+        error::status(filter(token, &wanted, filtered, &CallContext::of(call)))
     }
 }
 
@@ -72,14 +72,19 @@ fn privileges(at: u64) -> Result<Vec<u64>, Refusal> {
     (0..count(at)?).map(one).collect()
 }
 
-fn filter(object: u64, wanted: &Wanted, out: u64, caller: &Caller<'_>) -> Result<(), Refusal> {
+fn filter(
+    object: u64,
+    wanted: &FilterRequest,
+    out: u64,
+    caller: &CallContext<'_>,
+) -> Result<(), Refusal> {
     let token = token::get(object).ok_or(nt_status::STATUS_INVALID_PARAMETER)?;
     if wanted.flags & !(DISABLE_MAX_PRIVILEGE | SANDBOX_INERT) != 0 {
         let what = format!(
             "SeFilterToken was called with flags {:#x}, of which this kernel knows 1 and 2 only",
             wanted.flags
         );
-        return Err(Stop::bug_check(0xe2, [u64::from(wanted.flags), 0, 0, 0], what).into());
+        return Err(NoReturn::bug_check(0xe2, [u64::from(wanted.flags), 0, 0, 0], what).into());
     }
     let disabled: Vec<Sid> = groups(wanted.disable)?
         .into_iter()
@@ -132,7 +137,7 @@ fn restricted(
 mod tests {
     use super::*;
     use crate::base::thread_table;
-    use crate::se::access::{Question, check};
+    use crate::se::access::{AccessRequest, check};
     use crate::se::sd::{Descriptor, control};
     use crate::se::token_information::allow;
     use crate::test_support::{address, address_mut, processor, status, value};
@@ -163,7 +168,7 @@ mod tests {
     }
 
     fn end(token: u64) {
-        ob::dereference_for(token, &Caller::kernel(0));
+        ob::dereference_for(token, &CallContext::kernel(0));
         assert!(token::get(token).is_none());
     }
 
@@ -174,7 +179,7 @@ mod tests {
             dacl: Some(allow(allowed)),
             ..Descriptor::default()
         };
-        let question = Question {
+        let question = AccessRequest {
             desired: 1,
             granted: 0,
             mapping: [0; 4],

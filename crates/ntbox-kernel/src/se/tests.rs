@@ -1,6 +1,6 @@
 //! The access check, on descriptors made by hand.
 
-use super::access::{Question, check};
+use super::access::{AccessRequest, check};
 use super::sd::{Descriptor, control};
 use super::sid::Sid;
 use super::token::Token;
@@ -33,7 +33,7 @@ fn guarded(dacl: Vec<u8>) -> Descriptor {
 }
 
 fn ask(descriptor: &Descriptor, desired: u32) -> Result<u32, u32> {
-    let question = Question {
+    let question = AccessRequest {
         desired,
         granted: 0,
         mapping: FILE,

@@ -8,13 +8,13 @@ use ntbox_api::request::Account;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::impersonation;
 use super::sid::Sid;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
@@ -181,7 +181,7 @@ impl Token {
 }
 
 #[derive(Default)]
-struct State {
+struct TokenState {
     tokens: BTreeMap<u64, Token>,
     /// The token object of each process.
     of_process: BTreeMap<u64, u64>,
@@ -189,9 +189,9 @@ struct State {
     made: u64,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<TokenState>> = KernelCell::new(None);
 
-fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
+fn with<T>(work: impl FnOnce(&mut TokenState) -> T) -> T {
     let mut state = STATE.lock();
     work(state.get_or_insert_default())
 }
@@ -258,7 +258,7 @@ pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
 };
 
 /// Forgets a token whose last reference is gone.
-pub fn deleted(object: u64, _: &Caller<'_>) {
+pub fn deleted(object: u64, _: &CallContext<'_>) {
     with(|state| state.tokens.remove(&object));
 }
 
@@ -328,8 +328,8 @@ pub(super) fn capture(
     thread: u64,
     process: u64,
     context: u64,
-    caller: &Caller<'_>,
-) -> Result<(), Stop> {
+    caller: &CallContext<'_>,
+) -> Result<(), NoReturn> {
     let token = of_process(process).unwrap_or(0);
     driver_mem::fill(context, 0, DriverPtr::<SecuritySubjectContext>::SIZE)?;
     if let Some(client) = impersonation::of(thread) {
@@ -348,7 +348,7 @@ pub(super) fn capture(
 ///
 /// # Errors
 /// The context cannot be read.
-pub fn release(context: u64, caller: &Caller<'_>) -> Result<(), Stop> {
+pub fn release(context: u64, caller: &CallContext<'_>) -> Result<(), NoReturn> {
     let token = primary_of(context)?;
     if get(token).is_none() {
         let what =
@@ -369,38 +369,38 @@ exports! {
     /// `PsReferencePrimaryToken`.
     fn PsReferencePrimaryToken<call>(process: u64) -> u64 [max APC_LEVEL, ntifs] {
         let Some(token) = of_process(process) else { return Ok(0) };
-        ob::reference_for(token, &Caller::of(call));
+        ob::reference_for(token, &CallContext::of(call));
         Ok(token)
     }
 
     /// `PsDereferencePrimaryToken`.
     fn PsDereferencePrimaryToken<call>(token: u64) -> () [max APC_LEVEL, ntifs] {
-        ob::dereference_for(token, &Caller::of(call));
+        ob::dereference_for(token, &CallContext::of(call));
         Ok(())
     }
 
     /// `PsDereferenceImpersonationToken`.
     fn PsDereferenceImpersonationToken<call>(token: u64) -> () [max APC_LEVEL, ntifs] {
         if token != 0 {
-            ob::dereference_for(token, &Caller::of(call));
+            ob::dereference_for(token, &CallContext::of(call));
         }
         Ok(())
     }
 
     /// `SeCaptureSubjectContext`.
     fn SeCaptureSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL, wdm] {
-        capture(thread_table::current_thread(), thread_table::current_process(), context, &Caller::of(call))
+        capture(thread_table::current_thread(), thread_table::current_process(), context, &CallContext::of(call))
     }
 
     /// `SeCaptureSubjectContextEx`: of another thread and process; without a thread
     /// there is no client.
     fn SeCaptureSubjectContextEx<call>(thread: u64, process: u64, context: u64) -> () [max PASSIVE_LEVEL, ntifs] {
-        capture(thread, process, context, &Caller::of(call))
+        capture(thread, process, context, &CallContext::of(call))
     }
 
     /// `SeReleaseSubjectContext`.
     fn SeReleaseSubjectContext<call>(context: u64) -> () [max PASSIVE_LEVEL, wdm] {
-        release(context, &Caller::of(call))
+        release(context, &CallContext::of(call))
     }
 
     /// `SeLockSubjectContext`: no token ever changes, so there is nothing to lock.

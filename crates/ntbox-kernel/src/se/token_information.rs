@@ -1,7 +1,7 @@
 //! `SeQueryInformationToken`: what a token says, in pool that the caller frees.
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::sd_self_relative::in_pool;
@@ -100,7 +100,7 @@ pub(super) fn answer(token: &Token, object: u64, class: u32, at: u64) -> Result<
             let what = format!(
                 "SeQueryInformationToken was asked for class {other}, which this kernel does not know"
             );
-            return Err(Stop::bug_check(0xe2, [u64::from(other), 0, 0, 0], what).into());
+            return Err(NoReturn::bug_check(0xe2, [u64::from(other), 0, 0, 0], what).into());
         }
     })
 }

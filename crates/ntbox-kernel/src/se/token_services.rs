@@ -4,7 +4,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::{impersonation, token, token_information};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::processor_mode::Mode;
@@ -31,7 +31,7 @@ fn give(
     flags: u32,
     handle: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     mode.probe(handle, 8, 8)?;
     let access = Type::Token.grant(access);
@@ -45,7 +45,7 @@ fn open_process(
     flags: u32,
     handle: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     let entry = ob::by_handle(process, PROCESS_QUERY, Some(Type::Process), mode.is_user())?;
     let object = token::of_process(entry.object).ok_or(nt_status::STATUS_INSUFFICIENT_RESOURCES)?;
@@ -58,7 +58,7 @@ fn open_thread(
     flags: u32,
     handle: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     let entry = ob::by_handle(thread, THREAD_QUERY, Some(Type::Thread), mode.is_user())?;
     let client = impersonation::of(entry.object).ok_or(nt_status::STATUS_NO_TOKEN)?;
@@ -68,14 +68,14 @@ fn open_thread(
     give(client.token, access, flags, handle, mode, caller)
 }
 
-/// Where an answer goes.
-struct Answer {
+/// The address and room of an output.
+struct OutputAddress {
     buffer: u64,
     length: u32,
     needed: u64,
 }
 
-fn query(handle: u64, class: u32, to: &Answer, mode: Mode) -> Result<(), Refusal> {
+fn query(handle: u64, class: u32, to: &OutputAddress, mode: Mode) -> Result<(), Refusal> {
     mode.probe(to.buffer, u64::from(to.length), 4)?;
     mode.probe(to.needed, 4, 4)?;
     let right = if class == SOURCE_CLASS {
@@ -98,10 +98,10 @@ fn query(handle: u64, class: u32, to: &Answer, mode: Mode) -> Result<(), Refusal
     Ok(driver_mem::write_bytes(to.buffer, &bytes)?)
 }
 
-/// What a copy is to be. That it is to have the effective parts alone makes no
+/// A request to duplicate a token. That it is to have the effective parts alone makes no
 /// difference: no token here has a privilege that is disabled, and its groups are
 /// enabled or deny.
-struct Copy {
+struct DuplicateRequest {
     access: u32,
     attributes: u64,
     kind: u32,
@@ -109,10 +109,10 @@ struct Copy {
 
 fn duplicate(
     handle: u64,
-    copy: &Copy,
+    copy: &DuplicateRequest,
     to: u64,
     mode: Mode,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
 ) -> Result<(), Refusal> {
     /// `TokenPrimary` and `TokenImpersonation`.
     const PRIMARY: u32 = 1;
@@ -157,20 +157,20 @@ fn duplicate(
 exports! {
     /// `ZwOpenProcessToken`.
     fn ZwOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        Mode::Kernel.status(open_process(process, access, 0, handle, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.status(open_process(process, access, 0, handle, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtOpenProcessToken`.
     fn NtOpenProcessToken<call>(process: u64, access: u32, handle: u64) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let mode = Mode::previous();
-        mode.status(open_process(process, access, 0, handle, mode, &Caller::of(call)))
+        mode.status(open_process(process, access, 0, handle, mode, &CallContext::of(call)))
     }
 
     /// `ZwOpenProcessTokenEx`: with attributes of the handle.
     fn ZwOpenProcessTokenEx<call>(process: u64, access: u32, flags: u32, handle: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        Mode::Kernel.status(open_process(process, access, flags, handle, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.status(open_process(process, access, flags, handle, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtOpenProcessTokenEx`.
@@ -178,14 +178,14 @@ exports! {
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
-        mode.status(open_process(process, access, flags, handle, mode, &Caller::of(call)))
+        mode.status(open_process(process, access, flags, handle, mode, &CallContext::of(call)))
     }
 
     /// `ZwOpenThreadToken`.
     fn ZwOpenThreadToken<call>(thread: u64, access: u32, as_self: bool, handle: u64) -> u32
         [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        Mode::Kernel.status(open_thread(thread, access, 0, handle, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.status(open_thread(thread, access, 0, handle, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtOpenThreadToken`.
@@ -193,14 +193,14 @@ exports! {
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
-        mode.status(open_thread(thread, access, 0, handle, mode, &Caller::of(call)))
+        mode.status(open_thread(thread, access, 0, handle, mode, &CallContext::of(call)))
     }
 
     /// `ZwOpenThreadTokenEx`: with attributes of the handle.
     fn ZwOpenThreadTokenEx<call>(thread: u64, access: u32, as_self: bool, flags: u32, handle: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        Mode::Kernel.status(open_thread(thread, access, flags, handle, Mode::Kernel, &Caller::of(call)))
+        Mode::Kernel.status(open_thread(thread, access, flags, handle, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtOpenThreadTokenEx`.
@@ -208,14 +208,14 @@ exports! {
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
         let mode = Mode::previous();
-        mode.status(open_thread(thread, access, flags, handle, mode, &Caller::of(call)))
+        mode.status(open_thread(thread, access, flags, handle, mode, &CallContext::of(call)))
     }
 
     /// `ZwQueryInformationToken`: the length is told in any case.
     fn ZwQueryInformationToken(token: u64, class: u32, buffer: u64, length: u32, needed: u64) -> u32
         [max PASSIVE_LEVEL, ntifs, partial "classes 1 to 8, 10 and 12"]
     {
-        Mode::Kernel.status(query(token, class, &Answer { buffer, length, needed }, Mode::Kernel))
+        Mode::Kernel.status(query(token, class, &OutputAddress { buffer, length, needed }, Mode::Kernel))
     }
 
     /// `NtQueryInformationToken`.
@@ -223,22 +223,22 @@ exports! {
         [max PASSIVE_LEVEL, ntifs, partial "classes 1 to 8, 10 and 12"]
     {
         let mode = Mode::previous();
-        mode.status(query(token, class, &Answer { buffer, length, needed }, mode))
+        mode.status(query(token, class, &OutputAddress { buffer, length, needed }, mode))
     }
 
     /// `ZwDuplicateToken`.
     fn ZwDuplicateToken<call>(token: u64, access: u32, attributes: u64, effective: bool, kind: u32, new: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let copy = Copy { access, attributes, kind };
-        Mode::Kernel.status(duplicate(token, &copy, new, Mode::Kernel, &Caller::of(call)))
+        let copy = DuplicateRequest { access, attributes, kind };
+        Mode::Kernel.status(duplicate(token, &copy, new, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtDuplicateToken`.
     fn NtDuplicateToken<call>(token: u64, access: u32, attributes: u64, effective: bool, kind: u32, new: u64) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let (mode, copy) = (Mode::previous(), Copy { access, attributes, kind });
-        mode.status(duplicate(token, &copy, new, mode, &Caller::of(call)))
+        let (mode, copy) = (Mode::previous(), DuplicateRequest { access, attributes, kind });
+        mode.status(duplicate(token, &copy, new, mode, &CallContext::of(call)))
     }
 }

@@ -8,7 +8,7 @@ use ntbox_host::{driver_mem, protection};
 
 use super::file_data::Content;
 use super::image_section;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
@@ -75,9 +75,9 @@ pub fn get(object: u64) -> Option<Section> {
     with(|memory| memory.sections.get(&object).copied())
 }
 
-/// What a new section is to be.
+/// A request to create a section.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+struct SectionRequest {
     access: u32,
     attributes: u64,
     /// Address of the size; may be NULL with a file.
@@ -93,24 +93,24 @@ exports! {
     fn ZwCreateSection<call>(
         handle: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64,
     ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted { access, attributes, size, protect, kind, file };
-        error::outcome(create(handle, &wanted, Mode::Kernel, &Caller::of(call)))
+        let wanted = SectionRequest { access, attributes, size, protect, kind, file };
+        error::outcome(create(handle, &wanted, Mode::Kernel, &CallContext::of(call)))
     }
 
     /// `NtCreateSection`.
     fn NtCreateSection<call>(
         handle: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64,
     ) -> u32 [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted { access, attributes, size, protect, kind, file };
+        let wanted = SectionRequest { access, attributes, size, protect, kind, file };
         let mode = Mode::previous();
-        mode.outcome(create(handle, &wanted, mode, &Caller::of(call)))
+        mode.outcome(create(handle, &wanted, mode, &CallContext::of(call)))
     }
 
     /// `MmCreateSection`: the object, referenced, without a handle.
     fn MmCreateSection<call>(
         object: u64, access: u32, attributes: u64, size: u64, protect: u32, kind: u32, file: u64, file_object: u64,
     ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let wanted = Wanted { access, attributes, size, protect, kind, file };
+        let wanted = SectionRequest { access, attributes, size, protect, kind, file };
         let make = || -> Result<(), Refusal> {
             // No protection at all is refused before the size is read, which any other
             // request needs that has no file.
@@ -126,7 +126,7 @@ exports! {
                 check(&wanted)?;
                 by_file_object(file_object, &wanted)?
             };
-            let caller = Caller::of(call);
+            let caller = CallContext::of(call);
             ob::reference_for(section, &caller);
             ob::dereference(section, &caller);
             Ok(driver_mem::write_u64(object, section)?)
@@ -138,7 +138,7 @@ exports! {
     fn ZwOpenSection<call>(handle: u64, access: u32, attributes: u64) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES {
         let open = || -> Result<(), Refusal> {
             let attributes = Attributes::require(attributes)?;
-            let opened = ob::open_by_name(&attributes, Type::Section, access, &Caller::of(call))?;
+            let opened = ob::open_by_name(&attributes, Type::Section, access, &CallContext::of(call))?;
             Ok(driver_mem::write_u64(handle, opened)?)
         };
         error::status(open())
@@ -151,7 +151,12 @@ exports! {
     }
 }
 
-fn create(handle: u64, wanted: &Wanted, mode: Mode, caller: &Caller<'_>) -> Result<u32, Refusal> {
+fn create(
+    handle: u64,
+    wanted: &SectionRequest,
+    mode: Mode,
+    caller: &CallContext<'_>,
+) -> Result<u32, Refusal> {
     mode.probe(handle, 8, 8)?;
     mode.probe_optional(wanted.size, 8, 8)?;
     let attributes = Attributes::read(wanted.attributes)?;
@@ -179,7 +184,7 @@ fn check_kind(kind: u32) -> bool {
 }
 
 /// Checks attributes and protection.
-fn check(wanted: &Wanted) -> Result<(), u32> {
+fn check(wanted: &SectionRequest) -> Result<(), u32> {
     if !check_kind(wanted.kind) {
         return Err(nt_status::STATUS_INVALID_PARAMETER_6);
     }
@@ -192,21 +197,21 @@ fn check(wanted: &Wanted) -> Result<(), u32> {
 }
 
 /// Makes a section for who has a file object: of what is no image it is one of data.
-fn by_file_object(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
+fn by_file_object(object: u64, wanted: &SectionRequest) -> Result<u64, Refusal> {
     match of_file(object, wanted) {
         Err(Refusal::Status(
             nt_status::STATUS_INVALID_IMAGE_NOT_MZ | nt_status::STATUS_INVALID_IMAGE_FORMAT,
         )) => {
             let kind = flag::COMMIT;
-            of_file(object, &Wanted { kind, ..*wanted })
+            of_file(object, &SectionRequest { kind, ..*wanted })
         }
         other => other,
     }
 }
 
 /// Makes a section; the one reference is the receiver's.
-fn make(wanted: &Wanted, mode: Mode) -> Result<u64, Refusal> {
-    let Wanted {
+fn make(wanted: &SectionRequest, mode: Mode) -> Result<u64, Refusal> {
+    let SectionRequest {
         size,
         protect,
         kind,
@@ -289,8 +294,8 @@ fn file_access(protect: u32) -> u32 {
 
 /// Makes a section of a file, which its file system must keep in memory: devices
 /// and directories are refused.
-fn of_file(object: u64, wanted: &Wanted) -> Result<u64, Refusal> {
-    let Wanted {
+fn of_file(object: u64, wanted: &SectionRequest) -> Result<u64, Refusal> {
+    let SectionRequest {
         size,
         protect,
         kind,
@@ -351,7 +356,7 @@ pub const OBJECT_TYPE: ObjectTypeProcedures = ObjectTypeProcedures {
 };
 
 /// The last reference to a section is gone. Its pages stay for its views.
-pub fn deleted(object: u64, _: &Caller<'_>) {
+pub fn deleted(object: u64, _: &CallContext<'_>) {
     with(|memory| {
         if let Some(section) = memory.sections.remove(&object) {
             memory

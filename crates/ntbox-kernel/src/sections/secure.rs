@@ -9,7 +9,7 @@ use ntbox_host::{kernel_address_space, protection};
 use crate::base::export::exports;
 use crate::base::{diag, thread_table};
 use crate::mm;
-use crate::mm::section_table::Secured;
+use crate::mm::section_table::SecuredRange;
 use crate::mm::vad::END;
 use crate::mm::{resource_ledger, with};
 
@@ -69,7 +69,7 @@ fn secure(address: u64, size: u64, mode: u32) -> u64 {
         return 0;
     };
     let process = thread_table::current_process();
-    let range = Secured {
+    let range = SecuredRange {
         process,
         start: address & !(PAGE_SIZE - 1),
         end: last.next_multiple_of(PAGE_SIZE),

@@ -30,9 +30,9 @@ const LARGE_PAGES: u32 = 0x2000_0000;
 /// `SEC_NO_CHANGE` and `MEM_DIFFERENT_IMAGE_BASE_OK`.
 const OTHER: u32 = 0xc0_0000;
 
-/// What is asked of a view.
+/// A request to map a view.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
+struct ViewRequest {
     /// Address of the base address.
     base: u64,
     zero_bits: u64,
@@ -64,7 +64,7 @@ exports! {
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_NO_MEMORY {
-        let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
+        let wanted = ViewRequest { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mapped = map_by_handle(section, process, &wanted, Mode::Kernel);
         note_view(&wanted, &mapped, process, call.return_address())?;
         error::outcome(mapped)
@@ -75,7 +75,7 @@ exports! {
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_NO_MEMORY {
-        let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
+        let wanted = ViewRequest { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let mode = Mode::previous();
         let mapped = map_by_handle(section, process, &wanted, mode);
         note_view(&wanted, &mapped, process, call.return_address())?;
@@ -87,7 +87,7 @@ exports! {
         section: u64, process: u64, base: u64, zero_bits: u64, commit: u64, offset: u64, size: u64,
         inherit: u32, kind: u32, protect: u32,
     ) -> u32 [max PASSIVE_LEVEL, undocumented] fails nt_status::STATUS_NO_MEMORY {
-        let wanted = Wanted { base, zero_bits, commit, offset, size, inherit, kind, protect };
+        let wanted = ViewRequest { base, zero_bits, commit, offset, size, inherit, kind, protect };
         let map = || -> Result<u32, Refusal> {
             let request = wanted.read(Mode::Kernel)?;
             let section = section::get(section).ok_or(nt_status::STATUS_INVALID_PARAMETER_1)?;
@@ -133,7 +133,7 @@ exports! {
     }
 }
 
-impl Wanted {
+impl ViewRequest {
     /// Checks what can be checked without the section and the process.
     fn read(&self, mode: Mode) -> Result<Request, Refusal> {
         if !matches!(self.inherit, 1 | 2) {
@@ -197,7 +197,12 @@ fn access_for(protect: u32) -> u32 {
     }
 }
 
-fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Result<u32, Refusal> {
+fn map_by_handle(
+    section: u64,
+    process: u64,
+    wanted: &ViewRequest,
+    mode: Mode,
+) -> Result<u32, Refusal> {
     let request = wanted.read(mode)?;
     request.check_range()?;
     let user = mode.is_user();
@@ -213,7 +218,7 @@ fn map_by_handle(section: u64, process: u64, wanted: &Wanted, mode: Mode) -> Res
 
 /// Notes a view in the process System, where no process's end unmaps it.
 fn note_view(
-    wanted: &Wanted,
+    wanted: &ViewRequest,
     mapped: &Result<u32, Refusal>,
     process: u64,
     caller: u64,
@@ -231,8 +236,14 @@ fn note_view(
     Ok(())
 }
 
-fn map(section: Section, process: u64, wanted: &Wanted, request: &Request) -> Result<u32, Refusal> {
-    let Mapped { start, end, status } = with(|memory| memory.map_view(section, process, request))?;
+fn map(
+    section: Section,
+    process: u64,
+    wanted: &ViewRequest,
+    request: &Request,
+) -> Result<u32, Refusal> {
+    let MappedView { start, end, status } =
+        with(|memory| memory.map_view(section, process, request))?;
     driver_mem::write_u64(wanted.size, end - start)?;
     if wanted.offset != 0 {
         driver_mem::write_u64(wanted.offset, request.offset & !(GRANULARITY - 1))?;
@@ -241,8 +252,8 @@ fn map(section: Section, process: u64, wanted: &Wanted, request: &Request) -> Re
     Ok(status)
 }
 
-/// A view that was mapped.
-struct Mapped {
+/// A mapped view.
+struct MappedView {
     start: u64,
     end: u64,
     status: u32,
@@ -254,7 +265,7 @@ impl Memory {
         section: Section,
         process: u64,
         request: &Request,
-    ) -> Result<Mapped, u32> {
+    ) -> Result<MappedView, u32> {
         let Request {
             base,
             offset,
@@ -314,7 +325,7 @@ impl Memory {
         let vad = self.view(section, first, start, bytes, protect);
         self.segments.reference(section.segment);
         self.insert_range(process, start, vad);
-        Ok(Mapped {
+        Ok(MappedView {
             start,
             end: start + bytes,
             status: nt_status::STATUS_SUCCESS,
@@ -329,7 +340,7 @@ impl Memory {
         process: u64,
         request: &Request,
         image: &Image,
-    ) -> Result<Mapped, u32> {
+    ) -> Result<MappedView, u32> {
         let bytes = section.size;
         if request.offset != 0 || request.size > bytes {
             return Err(nt_status::STATUS_INVALID_VIEW_SIZE);
@@ -362,7 +373,7 @@ impl Memory {
         } else {
             nt_status::STATUS_IMAGE_NOT_AT_BASE
         };
-        Ok(Mapped {
+        Ok(MappedView {
             start,
             end: start + bytes,
             status,

@@ -36,14 +36,14 @@ mod flag {
 /// `PROCESS_VM_OPERATION`.
 const VM_OPERATION: u32 = 0x8;
 
-/// Where a base address and a size are, which a service reads and writes.
+/// The addresses of the base address and size that a service reads and writes.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct RegionArguments {
     base: u64,
     size: u64,
 }
 
-impl Place {
+impl RegionArguments {
     fn read(self, mode: Mode) -> Result<(u64, u64), Refusal> {
         mode.probe(self.base, 8, 8)?;
         mode.probe(self.size, 8, 8)?;
@@ -64,8 +64,8 @@ exports! {
     fn ZwAllocateVirtualMemory<call>(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
-        let wanted = Wanted { process, zero_bits, kind, protect };
-        let allocated = allocate(&wanted, Place { base, size }, Mode::Kernel);
+        let wanted = AllocationRequest { process, zero_bits, kind, protect };
+        let allocated = allocate(&wanted, RegionArguments { base, size }, Mode::Kernel);
         if allocated.is_ok() {
             note_allocation(&wanted, base, call.return_address())?;
         }
@@ -76,31 +76,31 @@ exports! {
     fn NtAllocateVirtualMemory(process: u64, base: u64, zero_bits: u64, size: u64, kind: u32, protect: u32) -> u32
         [max PASSIVE_LEVEL, ntifs] fails nt_status::STATUS_NO_MEMORY
     {
-        let wanted = Wanted { process, zero_bits, kind, protect };
+        let wanted = AllocationRequest { process, zero_bits, kind, protect };
         let mode = Mode::previous();
-        mode.status(allocate(&wanted, Place { base, size }, mode))
+        mode.status(allocate(&wanted, RegionArguments { base, size }, mode))
     }
 
     /// `ZwFreeVirtualMemory`.
     fn ZwFreeVirtualMemory(process: u64, base: u64, size: u64, kind: u32) -> u32 [max PASSIVE_LEVEL, ntifs] {
-        error::status(free(process, Place { base, size }, kind, Mode::Kernel))
+        error::status(free(process, RegionArguments { base, size }, kind, Mode::Kernel))
     }
 
     /// `NtFreeVirtualMemory`.
     fn NtFreeVirtualMemory(process: u64, base: u64, size: u64, kind: u32) -> u32 [max PASSIVE_LEVEL, ntifs] {
         let mode = Mode::previous();
-        mode.status(free(process, Place { base, size }, kind, mode))
+        mode.status(free(process, RegionArguments { base, size }, kind, mode))
     }
 
     /// `ZwProtectVirtualMemory`.
     fn ZwProtectVirtualMemory(process: u64, base: u64, size: u64, protect: u32, old: u64) -> u32
         [max PASSIVE_LEVEL, undocumented] {
-        error::status(change(process, Place { base, size }, protect, old))
+        error::status(change(process, RegionArguments { base, size }, protect, old))
     }
 }
 
-/// What is asked of an allocation, beside where.
-struct Wanted {
+/// Type and protection of an allocation.
+struct AllocationRequest {
     process: u64,
     zero_bits: u64,
     kind: u32,
@@ -108,7 +108,7 @@ struct Wanted {
 }
 
 /// Notes memory of the process System, which no process's end frees.
-fn note_allocation(wanted: &Wanted, base: u64, caller: u64) -> Result<(), Fault> {
+fn note_allocation(wanted: &AllocationRequest, base: u64, caller: u64) -> Result<(), Fault> {
     let system = thread_table::system_process();
     let own = wanted.process == CURRENT_PROCESS && thread_table::current_process() == system;
     let is_system =
@@ -150,8 +150,8 @@ fn check_kind(kind: u32) -> bool {
     reset && physical && large && watch
 }
 
-fn allocate(wanted: &Wanted, place: Place, mode: Mode) -> Result<(), Refusal> {
-    let Wanted {
+fn allocate(wanted: &AllocationRequest, place: RegionArguments, mode: Mode) -> Result<(), Refusal> {
+    let AllocationRequest {
         zero_bits,
         kind,
         protect,
@@ -320,7 +320,7 @@ fn addresses(start: u64, end: u64) -> impl Iterator<Item = u64> {
     (start / PAGE_SIZE..end / PAGE_SIZE).map(|page| page * PAGE_SIZE)
 }
 
-fn free(process: u64, place: Place, kind: u32, mode: Mode) -> Result<(), Refusal> {
+fn free(process: u64, place: RegionArguments, kind: u32, mode: Mode) -> Result<(), Refusal> {
     if kind != flag::DECOMMIT && kind != flag::RELEASE {
         return Err(nt_status::STATUS_INVALID_PARAMETER_4.into());
     }
@@ -392,7 +392,7 @@ pub fn view_may_be(protect: u32, allowed: u32) -> bool {
     execute && write && read
 }
 
-fn change(process: u64, place: Place, protect: u32, old: u64) -> Result<(), Refusal> {
+fn change(process: u64, place: RegionArguments, protect: u32, old: u64) -> Result<(), Refusal> {
     if !protection::is_valid(protect) {
         return Err(nt_status::STATUS_INVALID_PAGE_PROTECTION.into());
     }

@@ -1,6 +1,6 @@
 //! `ZwQueryVirtualMemory`: what lies at an address of a process.
 
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 use ntbox_host::memory_map::HIGHEST_USER_ADDRESS;
 use ntbox_host::{driver_mem, protection};
@@ -55,7 +55,7 @@ fn query(
             let what = format!(
                 "ZwQueryVirtualMemory was asked for class {other:#x}, which this kernel does not know"
             );
-            return Err(Stop::bug_check(0xe2, [u64::from(other), 0, 0, 0], what).into());
+            return Err(NoReturn::bug_check(0xe2, [u64::from(other), 0, 0, 0], what).into());
         }
     }
     if length < SIZE {

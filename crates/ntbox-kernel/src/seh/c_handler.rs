@@ -10,7 +10,7 @@ use ntbox_host::driver_mem::Fault;
 use ntbox_host::upcall::call_driver;
 
 use super::dispatch::{disposition, low_half};
-use super::dispatcher::{DispatcherContext, Room};
+use super::dispatcher::{DispatcherContext, FreeStack};
 use super::unwind_ex::{Request, Target};
 use super::{dispatcher, unwind_ex};
 use crate::base::events;
@@ -79,7 +79,7 @@ pub fn covers(image_base: u64, scopes: u64, pc: u64) -> Result<bool, Fault> {
 
 /// Deals with an exception or an unwind for the frame. `caller` is where the
 /// handler's caller is, `room` the free stack below it.
-pub fn handle(arguments: Arguments, caller: &Context, room: Room) -> Result<u32, Fault> {
+pub fn handle(arguments: Arguments, caller: &Context, room: FreeStack) -> Result<u32, Fault> {
     let frame = DispatcherContext::read(arguments.dispatcher)?;
     let flags = dispatcher::record_flags(arguments.record)?;
     if flags & (UNWINDING | EXIT_UNWIND) != 0 {
@@ -94,7 +94,7 @@ fn search(
     arguments: Arguments,
     frame: DispatcherContext,
     caller: &Context,
-    mut room: Room,
+    mut room: FreeStack,
 ) -> Result<u32, Fault> {
     let pointers = room.take(16);
     driver_mem::write_u64(pointers, arguments.record)?;
@@ -140,7 +140,7 @@ fn execute(
     frame: &DispatcherContext,
     scope: Scope,
     caller: &Context,
-    room: Room,
+    room: FreeStack,
 ) -> Result<(), Fault> {
     events::exception_handling(arguments.record)?;
     let code = driver_mem::read_u32(arguments.record)?;
@@ -164,7 +164,7 @@ fn clean_up(
     frame: DispatcherContext,
     flags: u32,
     caller: &Context,
-    room: Room,
+    room: FreeStack,
 ) -> Result<u32, Fault> {
     let at_target = flags & TARGET_UNWIND != 0;
     let count = driver_mem::read_u32(frame.handler_data)?;

@@ -13,7 +13,7 @@ use ntbox_host::routine::Routine;
 use ntbox_host::upcall::Purpose;
 use ntbox_host::{driver_mem, kernel_entry, routine, upcall};
 
-use super::dispatcher::{DispatcherContext, Room};
+use super::dispatcher::{DispatcherContext, FreeStack};
 use super::{dispatcher, repeat, unhandled};
 use crate::unwind::reader::Damage;
 use crate::unwind::stack_walk::{Frame, Position, Step};
@@ -87,7 +87,7 @@ pub fn raise_in_place(context: &Context, record: u64) -> ! {
 }
 
 /// Raises an exception while the stack below `context` is in use down to `room`.
-pub fn raise_below(context: &Context, record: ExceptionRecord, mut room: Room) -> ! {
+pub fn raise_below(context: &Context, record: ExceptionRecord, mut room: FreeStack) -> ! {
     let va = room.take(ExceptionRecord::SIZE as u64);
     match record.write(va) {
         Ok(()) => dispatch(context, va, room),
@@ -97,7 +97,7 @@ pub fn raise_below(context: &Context, record: ExceptionRecord, mut room: Room) -
 
 /// The free stack at a place. A stack pointer that points elsewhere is what the
 /// processor would answer with a double fault.
-fn room(context: &Context) -> Room {
+fn room(context: &Context) -> FreeStack {
     let rsp = context.rsp();
     let top = upcall::stack_top(Position::innermost(context).level);
     if !STACKS.contains(rsp) || rsp > top {
@@ -109,7 +109,7 @@ fn room(context: &Context) -> Room {
             },
         );
     }
-    Room::below(rsp)
+    FreeStack::below(rsp)
 }
 
 /// What the search found, if no handler began an unwind.
@@ -124,7 +124,7 @@ enum Verdict {
     Unhandled,
 }
 
-fn dispatch(context: &Context, record: u64, room: Room) -> ! {
+fn dispatch(context: &Context, record: u64, room: FreeStack) -> ! {
     let mut search = Search::new(context, record, room);
     let failure = match search.run() {
         Ok(Verdict::Continue { handler }) => match Context::read(search.context) {
@@ -180,7 +180,7 @@ struct Search {
     /// Address of the dispatcher context.
     dispatcher: u64,
     /// What is left of the stack.
-    room: Room,
+    room: FreeStack,
     /// Flags that the record has for the next handler.
     flags: u32,
     /// Base of the frame whose handler raised the exception; 0 if none.
@@ -188,7 +188,7 @@ struct Search {
 }
 
 impl Search {
-    fn new(context: &Context, record: u64, mut room: Room) -> Self {
+    fn new(context: &Context, record: u64, mut room: FreeStack) -> Self {
         let size = size_of::<Context>() as u64;
         Self {
             origin: Position::innermost(context),

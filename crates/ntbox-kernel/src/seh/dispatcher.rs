@@ -74,14 +74,14 @@ impl DispatcherContext {
     }
 }
 
-/// The part of the driver's stack that is free, given out downwards.
+/// The free part of the driver's stack, allocated downwards.
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct FreeStack {
     /// First address that is in use.
     top: u64,
 }
 
-impl Room {
+impl FreeStack {
     /// The room below a stack pointer.
     pub fn below(rsp: u64) -> Self {
         Self { top: rsp & !15 }

@@ -6,18 +6,18 @@
 use ntbox_host::context::{Context, ExceptionRecord, NONCONTINUABLE};
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::{DISPATCH_LEVEL, HIGH_LEVEL};
-use ntbox_host::gate::{Call, Stop};
+use ntbox_host::gate::{Call, NoReturn};
 use ntbox_host::{context, driver_mem, upcall};
 
 use super::c_handler::Arguments;
-use super::dispatcher::Room;
+use super::dispatcher::FreeStack;
 use super::unwind_ex::{Request, Target};
 use super::{c_handler, dispatch, setjmp, unwind_ex};
 use crate::base::export::exports;
-use crate::unwind::epilogue::Place;
+use crate::unwind::epilogue::CodePosition;
 use crate::unwind::function_table::FunctionEntry;
 use crate::unwind::reader::{Damage, Driver, Image};
-use crate::unwind::virtual_unwind::Saved;
+use crate::unwind::virtual_unwind::SavedRegisters;
 use crate::unwind::{function_table, stack_walk, virtual_unwind};
 
 /// Most frames that one call gives.
@@ -25,19 +25,19 @@ const MOST_FRAMES: u32 = 0xffff;
 
 exports! {
     /// `ExRaiseStatus`, any IRQL. Never returns.
-    fn ExRaiseStatus(status: u32) -> () [max HIGH_LEVEL, wdm] { Err(Stop::raise(status)) }
+    fn ExRaiseStatus(status: u32) -> () [max HIGH_LEVEL, wdm] { Err(NoReturn::raise(status)) }
 
     /// `RtlRaiseStatus`, any IRQL. Never returns.
-    fn RtlRaiseStatus(status: u32) -> () [max HIGH_LEVEL, undocumented] { Err(Stop::raise(status)) }
+    fn RtlRaiseStatus(status: u32) -> () [max HIGH_LEVEL, undocumented] { Err(NoReturn::raise(status)) }
 
     /// `ExRaiseAccessViolation`, any IRQL. Never returns.
     fn ExRaiseAccessViolation() -> () [max HIGH_LEVEL, ntddk] {
-        Err(Stop::raise(nt_status::STATUS_ACCESS_VIOLATION))
+        Err(NoReturn::raise(nt_status::STATUS_ACCESS_VIOLATION))
     }
 
     /// `ExRaiseDatatypeMisalignment`, any IRQL. Never returns.
     fn ExRaiseDatatypeMisalignment() -> () [max HIGH_LEVEL, ntddk] {
-        Err(Stop::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT))
+        Err(NoReturn::raise(nt_status::STATUS_DATATYPE_MISALIGNMENT))
     }
 
     /// `RtlRaiseException`, any IRQL: raises what the caller's record says, and
@@ -124,9 +124,9 @@ exports! {
         let image = stack_walk::image_at(image_base).filter(|image| image.base == image_base);
         let image = image.unwrap_or(Image { base: image_base, size: u32::MAX.into(), pdata: (0, 0) });
         let place =
-            Place { memory: &Driver, image: &image, entry: FunctionEntry::from_bytes(bytes), pc };
+            CodePosition { memory: &Driver, image: &image, entry: FunctionEntry::from_bytes(bytes), pc };
         let mut registers = Context::read(context)?;
-        let mut saved = Saved::default();
+        let mut saved = SavedRegisters::default();
         let unwound = virtual_unwind::virtual_unwind(&place, kinds.to_le_bytes()[0], &mut registers, &mut saved)
             .map_err(bad_table)?;
         registers.write(context)?;
@@ -248,24 +248,24 @@ fn caller(call: &Call<'_>) -> Context {
 }
 
 /// The stack that is free during a call.
-fn room(call: &Call<'_>) -> Room {
-    Room::below(call.frame().rsp)
+fn room(call: &Call<'_>) -> FreeStack {
+    FreeStack::below(call.frame().rsp)
 }
 
 /// Unwind data that cannot be used, as `RtlVirtualUnwind` tells it.
-fn bad_table(damage: Damage) -> Stop {
+fn bad_table(damage: Damage) -> NoReturn {
     match damage {
         Damage::Unreadable { address, .. } => Fault {
             address,
             write: false,
         }
         .into(),
-        _ => Stop::raise(nt_status::STATUS_BAD_FUNCTION_TABLE),
+        _ => NoReturn::raise(nt_status::STATUS_BAD_FUNCTION_TABLE),
     }
 }
 
 /// Writes the addresses that registers were found at, and no others.
-fn write_pointers(va: u64, saved: &Saved) -> Result<(), Fault> {
+fn write_pointers(va: u64, saved: &SavedRegisters) -> Result<(), Fault> {
     let all = saved.xmm.iter().chain(&saved.integer);
     for (n, address) in (0..).zip(all).filter(|(_, address)| **address != 0) {
         driver_mem::write_u64(va.wrapping_add(8 * n), *address)?;
@@ -274,9 +274,9 @@ fn write_pointers(va: u64, saved: &Saved) -> Result<(), Fault> {
 }
 
 /// Goes on at a context that belongs to one of the driver's stretches of stack.
-fn resume(context: &Context) -> Result<(), Stop> {
+fn resume(context: &Context) -> Result<(), NoReturn> {
     match upcall::level_of(context.rsp()) {
         Some(level) => dispatch::resume(level, context),
-        None => Err(Stop::raise(nt_status::STATUS_BAD_STACK)),
+        None => Err(NoReturn::raise(nt_status::STATUS_BAD_STACK)),
     }
 }

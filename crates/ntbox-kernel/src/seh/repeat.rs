@@ -6,18 +6,18 @@
 
 use nt_status::Named;
 use ntbox_host::context::{Context, ExceptionRecord};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::{bug_check, kernel_entry, modules};
 
 /// How often the same is continued before nothing is expected to change any more: a
 /// handler may wait for another thread to do something about it.
 const LIMIT: u32 = 1000;
 
-/// What was continued: where, with which stack, which exception, by which handler.
-type Continued = (u64, u64, u32, u64);
+/// A continuation: address, stack pointer, exception code, handler.
+type Continuation = (u64, u64, u32, u64);
 
 /// What was continued last, and how often in a row.
-static LAST: Exclusive<(Continued, u32)> = Exclusive::new(((0, 0, 0, 0), 0));
+static LAST: KernelCell<(Continuation, u32)> = KernelCell::new(((0, 0, 0, 0), 0));
 
 /// Notes that `handler` has an exception of the place `before` continued at `after`.
 /// Does not return if that has led nowhere all the time.

@@ -8,7 +8,7 @@ use ntbox_host::upcall;
 use ntbox_host::upcall::Purpose;
 
 use super::dispatch::{Failure, disposition};
-use super::dispatcher::{DispatcherContext, Room};
+use super::dispatcher::{DispatcherContext, FreeStack};
 use super::{dispatch, dispatcher, setjmp, unhandled};
 use crate::unwind::stack_walk::{Position, Step};
 use crate::unwind::unwind_info::UHANDLER;
@@ -41,14 +41,14 @@ pub struct Request {
 }
 
 /// Unwinds from `start`, the caller, whose stack is free below `room`.
-pub fn unwind(start: &Context, room: Room, request: Request) -> ! {
+pub fn unwind(start: &Context, room: FreeStack, request: Request) -> ! {
     let mut unwinding = Unwind::new(start, room, request);
     let failure = match unwinding.run() {
-        Ok(End::Reached) => match unwinding.finish() {
+        Ok(UnwindEnd::Reached) => match unwinding.finish() {
             Ok((level, context)) => dispatch::resume(level, &context),
             Err(failure) => failure,
         },
-        Ok(End::Raise(code)) => {
+        Ok(UnwindEnd::Raise(code)) => {
             let record = ExceptionRecord {
                 nested: unwinding.record,
                 address: start.rip,
@@ -58,7 +58,9 @@ pub fn unwind(start: &Context, room: Room, request: Request) -> ! {
         }
         // Without a target frame this is the aim: nobody is left, and the
         // exception gets its second chance, which is a bug check.
-        Ok(End::Exhausted) => unhandled::report(start, unwinding.record, unwinding.context, None),
+        Ok(UnwindEnd::Exhausted) => {
+            unhandled::report(start, unwinding.record, unwinding.context, None)
+        }
         Err(failure) => failure,
     };
     match failure {
@@ -70,7 +72,7 @@ pub fn unwind(start: &Context, room: Room, request: Request) -> ! {
 }
 
 /// How an unwind ends.
-enum End {
+enum UnwindEnd {
     /// In the target frame, at [`Unwind::reached`].
     Reached,
     /// It cannot be done: this status is raised at its caller.
@@ -89,7 +91,7 @@ struct Unwind {
     context: u64,
     dispatcher: u64,
     history_table: u64,
-    room: Room,
+    room: FreeStack,
     flags: u32,
     /// Callout that the target frame belongs to; `None` to unwind everything.
     level: Option<usize>,
@@ -98,7 +100,7 @@ struct Unwind {
 }
 
 impl Unwind {
-    fn new(start: &Context, mut room: Room, request: Request) -> Self {
+    fn new(start: &Context, mut room: FreeStack, request: Request) -> Self {
         let own_record = request.record == 0;
         let record = match request.record {
             0 => room.take(ExceptionRecord::SIZE as u64),
@@ -128,7 +130,7 @@ impl Unwind {
         }
     }
 
-    fn run(&mut self) -> Result<End, Failure> {
+    fn run(&mut self) -> Result<UnwindEnd, Failure> {
         if self.own_record {
             let address = self.start.rip;
             let record = ExceptionRecord {
@@ -141,14 +143,14 @@ impl Unwind {
         if self.target.frame != 0 {
             self.level = position.level_holding(self.target.frame);
             if self.level.is_none() {
-                return Ok(End::Raise(nt_status::STATUS_BAD_STACK));
+                return Ok(UnwindEnd::Raise(nt_status::STATUS_BAD_STACK));
             }
         }
         loop {
             let inside = position;
             match position.step(UHANDLER)? {
                 Step::End | Step::Callout(Purpose::Interrupt | Purpose::RegistryFilter { .. }) => {
-                    return Ok(End::Exhausted);
+                    return Ok(UnwindEnd::Exhausted);
                 }
                 Step::Leaf
                 | Step::Callout(Purpose::Ordinary | Purpose::ExceptionHandler { .. }) => {}
@@ -163,7 +165,7 @@ impl Unwind {
                 }
                 Step::Function(frame) => {
                     if self.missed(frame.establisher, inside.level) {
-                        return Ok(End::Raise(nt_status::STATUS_BAD_STACK));
+                        return Ok(UnwindEnd::Raise(nt_status::STATUS_BAD_STACK));
                     }
                     let at_target = frame.establisher == self.target.frame;
                     match dispatch::describe(&frame) {
@@ -174,7 +176,7 @@ impl Unwind {
                         }
                         None if at_target => {
                             self.reached = inside;
-                            return Ok(End::Reached);
+                            return Ok(UnwindEnd::Reached);
                         }
                         None => {}
                     }
@@ -197,7 +199,7 @@ impl Unwind {
         mut frame: DispatcherContext,
         mut inside: Position,
         position: &mut Position,
-    ) -> Result<Option<End>, Failure> {
+    ) -> Result<Option<UnwindEnd>, Failure> {
         loop {
             if frame.establisher == self.target.frame {
                 self.flags |= TARGET_UNWIND;
@@ -211,7 +213,7 @@ impl Unwind {
                         context,
                         level: inside.level,
                     };
-                    return Ok(Some(End::Reached));
+                    return Ok(Some(UnwindEnd::Reached));
                 }
                 disposition::CONTINUE_SEARCH => return Ok(None),
                 disposition::COLLIDED_UNWIND => {
@@ -220,7 +222,11 @@ impl Unwind {
                     position.step(0)?;
                     self.flags |= COLLIDED_UNWIND;
                 }
-                _ => return Ok(Some(End::Raise(nt_status::STATUS_INVALID_DISPOSITION))),
+                _ => {
+                    return Ok(Some(UnwindEnd::Raise(
+                        nt_status::STATUS_INVALID_DISPOSITION,
+                    )));
+                }
             }
         }
     }

@@ -5,7 +5,7 @@
 //! invented answer would be worse than none.
 
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
-use ntbox_host::gate::{Export, Stop};
+use ntbox_host::gate::{Export, NoReturn};
 use ntbox_host::memory_map::{HIGHEST_USER_ADDRESS, NT, PAGE_SHIFT, PAGE_SIZE};
 use ntbox_host::pfn::Physical;
 use ntbox_host::{driver_mem, modules, pfn};
@@ -93,7 +93,7 @@ fn query(
             let what = format!(
                 "ZwQuerySystemInformation was asked for class {other:#x}, which this kernel does not know"
             );
-            return Err(Stop::bug_check(0xe2, [u64::from(other), 0, 0, 0], what).into());
+            return Err(NoReturn::bug_check(0xe2, [u64::from(other), 0, 0, 0], what).into());
         }
     };
     let size = u32::try_from(information.len()).unwrap_or(u32::MAX);

@@ -14,7 +14,7 @@ use ntbox_api::report::{BugCheck, HistoryEntry, Location};
 use ntbox_host::bug_check::{Access, BugCheckData, HUNG};
 use ntbox_host::context::{Context, ExceptionRecord, UNWOUND_TO_CALL};
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::{Frame, Stop};
+use ntbox_host::gate::{Frame, NoReturn};
 use ntbox_host::memory_map::{NT, PAGE_SIZE, STACKS, is_system};
 use ntbox_host::trap::Trap;
 use ntbox_host::{cpu, driver_mem, last_call, modules, upcall};
@@ -23,7 +23,7 @@ use super::base::diag::place;
 use super::base::{events, export_table, known_modules, log, missing, os_version};
 use super::kd::debugger;
 use super::ke::{bugcheck_callback, critical_region, wait};
-use super::mm::special_pool::Place;
+use super::mm::special_pool::InaccessibleRegion;
 use super::mm::{force_irql, force_irql_image, process_address_space};
 use super::{loader, mm, seh};
 
@@ -132,19 +132,19 @@ pub fn hung(context: &Context) -> ! {
 }
 
 /// An export does not return.
-pub fn from_export(frame: &Frame, stop: Stop) -> ! {
+pub fn from_export(frame: &Frame, stop: NoReturn) -> ! {
     let return_address = driver_mem::read_u64(frame.rsp).unwrap_or(0);
     let mut context = Context::after_call(frame, return_address);
     context.flags |= UNWOUND_TO_CALL;
     match stop {
-        Stop::Raise(mut record) => {
+        NoReturn::Raise(mut record) => {
             if record.address == 0 {
                 record.address = return_address;
             }
             let record = *record;
             seh::raise(&context, record)
         }
-        Stop::BugCheck(data) => {
+        NoReturn::BugCheck(data) => {
             let BugCheckData {
                 code,
                 parameters,
@@ -152,7 +152,7 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
             } = *data;
             bug_check(code, parameters, message, Some(&context))
         }
-        Stop::Fault(Fault { address, write }) => {
+        NoReturn::Fault(Fault { address, write }) => {
             let access = if write { Access::Write } else { Access::Read };
             let name = export_table::name_of(frame.index);
             invalid_access(
@@ -169,10 +169,10 @@ pub fn from_export(frame: &Frame, stop: Stop) -> ! {
 }
 
 /// Stops the system: what the kernel does by itself, for no call, cannot go on.
-pub fn end_internal(stop: Stop) -> ! {
+pub fn end_internal(stop: NoReturn) -> ! {
     match stop {
-        Stop::BugCheck(data) => bug_check(data.code, data.parameters, data.message, None),
-        Stop::Raise(record) => bug_check(
+        NoReturn::BugCheck(data) => bug_check(data.code, data.parameters, data.message, None),
+        NoReturn::Raise(record) => bug_check(
             0x1e,
             [u64::from(record.code), record.address, 0, 0],
             format!(
@@ -181,7 +181,7 @@ pub fn end_internal(stop: Stop) -> ! {
             ),
             None,
         ),
-        Stop::Fault(fault) => fault_of_kernel(fault),
+        NoReturn::Fault(fault) => fault_of_kernel(fault),
     }
 }
 
@@ -271,8 +271,10 @@ pub fn invalid_access(context: &Context, address: u64, access: Access, what: &st
     // An export reads and writes as the kernel does it.
     let by_driver = in_driver && context.flags & UNWOUND_TO_CALL == 0;
     let by_block = match special {
-        Some(Place::Freed(_)) if by_driver => Some(code::DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL),
-        Some(Place::Freed(_)) => Some(code::PAGE_FAULT_IN_FREED_SPECIAL_POOL),
+        Some(InaccessibleRegion::Freed(_)) if by_driver => {
+            Some(code::DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL)
+        }
+        Some(InaccessibleRegion::Freed(_)) => Some(code::PAGE_FAULT_IN_FREED_SPECIAL_POOL),
         Some(_) if by_driver => Some(code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION),
         Some(_) => Some(code::PAGE_FAULT_BEYOND_END_OF_ALLOCATION),
         None => None,
@@ -367,11 +369,11 @@ fn outside_of_stack(context: &Context, address: u64, access: Access) -> ! {
 }
 
 /// What special pool tells of an address, as the end of a sentence.
-fn pool_hint(address: u64, place: Option<Place>) -> String {
+fn pool_hint(address: u64, place: Option<InaccessibleRegion>) -> String {
     let (near, how) = match place {
-        Some(Place::Freed(near)) => (near, "in a freed"),
-        Some(Place::Behind(near)) => (near, "behind the end of the"),
-        Some(Place::Before(near)) => (near, "before the start of the"),
+        Some(InaccessibleRegion::Freed(near)) => (near, "in a freed"),
+        Some(InaccessibleRegion::Behind(near)) => (near, "behind the end of the"),
+        Some(InaccessibleRegion::Before(near)) => (near, "before the start of the"),
         None if force_irql::in_use(address) => return ", which is paged pool".to_owned(),
         None if force_irql_image::is_pageable(address) => {
             return ", in a pageable section of the driver".to_owned();

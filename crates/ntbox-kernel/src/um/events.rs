@@ -2,18 +2,22 @@
 //! that are to signal them, and waits.
 
 use ntbox_api::request::{Handle, Reply};
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::processor_mode::Mode;
 use crate::base::{clock, error};
 use crate::ex::nt_event;
-use crate::ke::wait::Patience;
+use crate::ke::wait::Timeout;
 use crate::ob::nt_wait;
 
 /// `CreateEvent`.
-pub fn create(manual_reset: bool, signaled: bool, caller: &Caller<'_>) -> Result<Reply, Stop> {
+pub fn create(
+    manual_reset: bool,
+    signaled: bool,
+    caller: &CallContext<'_>,
+) -> Result<Reply, NoReturn> {
     match nt_event::create_unnamed(manual_reset, signaled, caller) {
         Ok(handle) => Ok(Reply {
             handle: Some(Handle(handle)),
@@ -25,7 +29,7 @@ pub fn create(manual_reset: bool, signaled: bool, caller: &Caller<'_>) -> Result
 }
 
 /// `SetEvent` and `ResetEvent`.
-pub fn set(handle: Handle, signaled: bool) -> Result<Reply, Stop> {
+pub fn set(handle: Handle, signaled: bool) -> Result<Reply, NoReturn> {
     error::status(nt_event::set_by_program(handle.0, signaled)).map(Reply::status)
 }
 
@@ -33,12 +37,12 @@ pub fn set(handle: Handle, signaled: bool) -> Result<Reply, Stop> {
 pub fn wait_for(
     handle: Handle,
     milliseconds: Option<u32>,
-    caller: &Caller<'_>,
-) -> Result<Reply, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<Reply, NoReturn> {
     let patience = match milliseconds {
-        None => Patience::Forever,
-        Some(0) => Patience::None,
-        Some(time) => Patience::Until(clock::deadline(-10_000 * i64::from(time))),
+        None => Timeout::Forever,
+        Some(0) => Timeout::None,
+        Some(time) => Timeout::Until(clock::deadline(-10_000 * i64::from(time))),
     };
     error::outcome(nt_wait::by_handle(handle.0, patience, Mode::User, caller)).map(Reply::status)
 }

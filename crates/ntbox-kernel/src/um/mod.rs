@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 use ntbox_api::request::{Account, Operation, Process, Progress, Reply, Ticket};
 use ntbox_host::driver_mem;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
-use super::base::call_context::Caller;
+use super::base::call_context::CallContext;
 use super::base::{clock, thread_table};
 use super::io::irp_completion;
 use super::ke::{apc, attach, sched};
@@ -55,7 +55,7 @@ struct State {
     next: u64,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<State>> = KernelCell::new(None);
 
 fn with<T>(work: impl FnOnce(&mut State) -> T) -> T {
     work(STATE.lock().get_or_insert_default())
@@ -101,12 +101,12 @@ pub fn begin(process: Process, operation: Operation) -> Progress {
 }
 
 /// The kernel on the current thread, which is in no driver.
-fn own_caller() -> Caller<'static> {
-    Caller::kernel(stack_of(thread_table::current_thread()))
+fn own_caller() -> CallContext<'static> {
+    CallContext::kernel(stack_of(thread_table::current_thread()))
 }
 
 /// Gives a thread of a process something to do; `None` without memory.
-fn hand_over(process: u64, order: Order, caller: &Caller<'_>) -> Option<Ticket> {
+fn hand_over(process: u64, order: Order, caller: &CallContext<'_>) -> Option<Ticket> {
     let worker = worker(process, caller)?;
     let ticket = with(|state| {
         state.next += 1;
@@ -162,7 +162,7 @@ pub fn cancel(ticket: Ticket) -> bool {
     cancel_thread(thread, &own_caller())
 }
 
-fn cancel_thread(thread: u64, caller: &Caller<'_>) -> bool {
+fn cancel_thread(thread: u64, caller: &CallContext<'_>) -> bool {
     irp_completion::underway_of(thread)
         .into_iter()
         .fold(false, |any, packet| {
@@ -194,7 +194,7 @@ pub fn exit_all() {
 }
 
 /// The same of an EPROCESS, with a status. It must not be the current process.
-pub fn terminate(object: u64, status: u32, caller: &Caller<'_>) -> bool {
+pub fn terminate(object: u64, status: u32, caller: &CallContext<'_>) -> bool {
     let known = with(|state| state.processes.iter().position(|known| *known == object));
     let Some(slot) = known.filter(|_| object != 0) else {
         return false;
@@ -239,7 +239,7 @@ fn leave_drivers(threads: &[u64]) {
 }
 
 /// Finds an idle thread of a process, or makes one.
-fn worker(process: u64, caller: &Caller<'_>) -> Option<u64> {
+fn worker(process: u64, caller: &CallContext<'_>) -> Option<u64> {
     let idle = with(|state| {
         let worker = state
             .workers
@@ -276,10 +276,10 @@ fn work(thread: u64, process: u64, stack: u64) {
     /// In bytes.
     const SERVICE_FRAMES: u64 = 0x600;
     let stack = stack - SERVICE_FRAMES;
-    notify::thread_begins(thread, &Caller::kernel(stack));
+    notify::thread_begins(thread, &CallContext::kernel(stack));
     loop {
         while let Some((ticket, order)) = with(|state| state.orders.remove(&thread)) {
-            let caller = Caller::kernel(stack);
+            let caller = CallContext::kernel(stack);
             let reply = match order {
                 Order::Request(operation) => requests::carry_out(process, operation, &caller),
                 Order::Exit(status) => end_process(process, status, &caller),
@@ -305,7 +305,7 @@ fn work(thread: u64, process: u64, stack: u64) {
 }
 
 /// What a process leaves behind goes: handles, mappings, memory.
-fn end_process(process: u64, status: u32, caller: &Caller<'_>) -> Reply {
+fn end_process(process: u64, status: u32, caller: &CallContext<'_>) -> Reply {
     let of_process = |worker: &&Worker| worker.process == process;
     let ended: Vec<u64> = with(|state| {
         let workers = state.workers.iter().filter(of_process);

@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use ntbox_api::request::{Handle, Operation, Process, Reply};
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::kernel_address_space::Protection;
 
 use super::{events, memory, syscalls};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::utf16;
-use crate::io::file::{Opening, Sender, Sent};
-use crate::io::irp_completion::{Notify, Outcome};
+use crate::io::file::{OpenOptions, Requestor, SendResult};
+use crate::io::irp_completion::{CompletedRequest, CompletionTarget};
 use crate::io::transfer::Buffers;
 use crate::io::{file, irp_completion};
 use crate::mm::process_address_space;
@@ -24,7 +24,7 @@ use crate::{ob, um};
 const OPEN: u32 = 0x0100_0060;
 
 /// Carries out a request in the thread of a process.
-pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Reply {
+pub fn carry_out(process: u64, operation: Operation, caller: &CallContext<'_>) -> Reply {
     let reply = match operation {
         Operation::Open { path, access } => open(&path, access, caller),
         Operation::Control {
@@ -89,7 +89,7 @@ pub fn carry_out(process: u64, operation: Operation, caller: &Caller<'_>) -> Rep
     reply.unwrap_or_else(|refusal| caller.end(refusal))
 }
 
-fn plain(outcome: &Outcome) -> Reply {
+fn plain(outcome: &CompletedRequest) -> Reply {
     Reply {
         information: outcome.information,
         ..Reply::status(outcome.status)
@@ -109,7 +109,7 @@ fn native_path(path: &str) -> String {
     }
 }
 
-fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
+fn open(path: &str, access: u32, caller: &CallContext<'_>) -> Result<Reply, NoReturn> {
     let path = utf16::wide(&native_path(path));
     let found = match ob::lookup_path(&path, None) {
         Ok(found) => found,
@@ -121,13 +121,13 @@ fn open(path: &str, access: u32, caller: &Caller<'_>) -> Result<Reply, Stop> {
     }
     // CreateFile asks for these in any case.
     let access = Type::File.grant(access) | 0x0010_0080;
-    let opening = Opening {
+    let opening = OpenOptions {
         access,
         share: 7,
         options: OPEN,
         attributes: 0x80,
         user: true,
-        ..Opening::default()
+        ..OpenOptions::default()
     };
     let opened = file::open(found.object, &found.rest, opening, caller);
     ob::dereference(found.object, caller);
@@ -168,9 +168,9 @@ fn request(
     handle: Handle,
     operation: file::Operation,
     buffers: &Buffers,
-    caller: &Caller<'_>,
-) -> Result<Outcome, Stop> {
-    let refused = |status| Outcome {
+    caller: &CallContext<'_>,
+) -> Result<CompletedRequest, NoReturn> {
+    let refused = |status| CompletedRequest {
         status,
         information: 0,
         pending_returned: false,
@@ -189,15 +189,15 @@ fn request(
     if ob::reference(entry.object).is_none() {
         return Ok(refused(nt_status::STATUS_INVALID_HANDLE));
     }
-    let notify = Notify {
+    let notify = CompletionTarget {
         file: entry.object,
-        ..Notify::default()
+        ..CompletionTarget::default()
     };
     let sent = file::request(
         entry.object,
         operation,
         buffers,
-        Sender {
+        Requestor {
             user: true,
             access: entry.access,
         },
@@ -205,8 +205,8 @@ fn request(
         caller,
     );
     sent.map(|sent| match sent {
-        Sent::Done(outcome) => outcome,
-        Sent::Pending(id) => irp_completion::wait_for(id),
+        SendResult::Done(outcome) => outcome,
+        SendResult::Pending(id) => irp_completion::wait_for(id),
     })
 }
 
@@ -226,14 +226,14 @@ fn allowed(operation: file::Operation, access: u32) -> bool {
 }
 
 /// Memory of the process for the time of a request.
-struct Scratch {
+struct RequestMemory {
     process: u64,
     /// 0 for none.
     va: u64,
 }
 
-impl Scratch {
-    fn with(process: u64, content: &[u8]) -> Result<Option<Self>, Stop> {
+impl RequestMemory {
+    fn with(process: u64, content: &[u8]) -> Result<Option<Self>, NoReturn> {
         if content.is_empty() {
             return Ok(Some(Self { process, va: 0 }));
         }
@@ -247,7 +247,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for RequestMemory {
     fn drop(&mut self) {
         if self.va != 0 {
             process_address_space::free(self.process, self.va);
@@ -261,11 +261,11 @@ fn control(
     code: u32,
     input: &[u8],
     output: &[u8],
-    caller: &Caller<'_>,
-) -> Result<Reply, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<Reply, NoReturn> {
     let (Some(from), Some(to)) = (
-        Scratch::with(process, input)?,
-        Scratch::with(process, output)?,
+        RequestMemory::with(process, input)?,
+        RequestMemory::with(process, output)?,
     ) else {
         return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
@@ -293,9 +293,9 @@ fn read(
     handle: Handle,
     offset: u64,
     wanted: u32,
-    caller: &Caller<'_>,
-) -> Result<Reply, Stop> {
-    let Some(to) = Scratch::with(process, &vec![0; wanted as usize])? else {
+    caller: &CallContext<'_>,
+) -> Result<Reply, NoReturn> {
+    let Some(to) = RequestMemory::with(process, &vec![0; wanted as usize])? else {
         return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
@@ -323,9 +323,9 @@ fn write(
     handle: Handle,
     offset: u64,
     data: &[u8],
-    caller: &Caller<'_>,
-) -> Result<Reply, Stop> {
-    let Some(from) = Scratch::with(process, data)? else {
+    caller: &CallContext<'_>,
+) -> Result<Reply, NoReturn> {
+    let Some(from) = RequestMemory::with(process, data)? else {
         return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };
     let buffers = Buffers {
@@ -348,12 +348,12 @@ fn repeat(
     input: &[u8],
     output_length: u32,
     count: u64,
-    caller: &Caller<'_>,
-) -> Result<Reply, Stop> {
+    caller: &CallContext<'_>,
+) -> Result<Reply, NoReturn> {
     let output = vec![0; output_length as usize];
     let (Some(from), Some(to)) = (
-        Scratch::with(process, input)?,
-        Scratch::with(process, &output)?,
+        RequestMemory::with(process, input)?,
+        RequestMemory::with(process, &output)?,
     ) else {
         return Ok(Reply::status(nt_status::STATUS_INSUFFICIENT_RESOURCES));
     };

@@ -3,7 +3,7 @@
 
 use ntbox_api::request::Reply;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::{Call, Export, Frame, Stop};
+use ntbox_host::gate::{Call, Export, Frame, NoReturn};
 
 use crate::base::export_table;
 use crate::mm::pool;
@@ -27,7 +27,7 @@ fn find(name: &str) -> Option<&'static Export> {
 }
 
 /// Calls a service.
-pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, Stop> {
+pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, NoReturn> {
     let Some(service) = find(name) else {
         return Ok(Reply::status(nt_status::STATUS_INVALID_SYSTEM_SERVICE));
     };
@@ -47,7 +47,7 @@ pub fn call(name: &str, arguments: &[u64]) -> Result<Reply, Stop> {
     ))
 }
 
-fn with_stack(service: &Export, arguments: &[u64], stack: u64) -> Result<u64, Stop> {
+fn with_stack(service: &Export, arguments: &[u64], stack: u64) -> Result<u64, NoReturn> {
     let mut registers = [0_u64; 4];
     for (n, argument) in (0_u64..).zip(arguments) {
         match usize::try_from(n).ok().and_then(|n| registers.get_mut(n)) {

@@ -59,7 +59,7 @@ impl Epilogue {
 
 /// A function and a place in it.
 #[derive(Debug)]
-pub struct Place<'a, M> {
+pub struct CodePosition<'a, M> {
     /// Memory to read from.
     pub memory: &'a M,
     /// Image of the function.
@@ -70,7 +70,7 @@ pub struct Place<'a, M> {
     pub pc: u64,
 }
 
-impl<M: Memory> Place<'_, M> {
+impl<M: Memory> CodePosition<'_, M> {
     /// What is left of the epilogue, if the place is in one.
     pub fn epilogue(&self, info: &UnwindInfo) -> Result<Option<Epilogue>, Damage> {
         if info.version >= 2 {

@@ -49,7 +49,7 @@ impl FunctionEntry {
 
 /// An entry and the address at which it lies, which is what drivers see of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Located {
+pub struct LocatedEntry {
     /// The entry.
     pub entry: FunctionEntry,
     /// Its address.
@@ -57,7 +57,11 @@ pub struct Located {
 }
 
 /// Finds the entry for an address; `None` for a leaf function, which has none.
-pub fn lookup(memory: &impl Memory, image: &Image, pc: u64) -> Result<Option<Located>, Damage> {
+pub fn lookup(
+    memory: &impl Memory,
+    image: &Image,
+    pc: u64,
+) -> Result<Option<LocatedEntry>, Damage> {
     let offset = image.offset(pc);
     let (table, size) = image.pdata;
     let (mut low, mut high) = (0, size / FunctionEntry::SIZE);
@@ -82,12 +86,12 @@ fn direct(
     image: &Image,
     first: FunctionEntry,
     rva: u32,
-) -> Result<Located, Damage> {
+) -> Result<LocatedEntry, Damage> {
     let (mut entry, mut rva, begin) = (first, rva, rva);
     for _ in 0..CHAIN_LIMIT {
         if entry.unwind & 1 == 0 {
             let address = image.address(rva, FunctionEntry::SIZE.into(), "a function entry")?;
-            return Ok(Located { entry, address });
+            return Ok(LocatedEntry { entry, address });
         }
         rva = entry.unwind & !1;
         entry = FunctionEntry::read(memory, image, rva)?;

@@ -5,10 +5,10 @@ use ntbox_host::context::Context;
 use ntbox_host::upcall::Purpose;
 use ntbox_host::{driver_mem, modules, upcall};
 
-use super::epilogue::Place;
+use super::epilogue::CodePosition;
 use super::reader::{Damage, Driver, Image};
 use super::unwind_info::Handler;
-use super::virtual_unwind::{Saved, Unwound};
+use super::virtual_unwind::{SavedRegisters, UnwoundFrame};
 use super::{function_table, virtual_unwind};
 
 /// A place that the driver is at or was at: its registers, and the number of the
@@ -112,14 +112,14 @@ impl Position {
         if let Some(image) = image_at(pc)
             && let Some(located) = function_table::lookup(&Driver, &image, pc)?
         {
-            let place = Place {
+            let place = CodePosition {
                 memory: &Driver,
                 image: &image,
                 entry: located.entry,
                 pc,
             };
-            let mut saved = Saved::default();
-            let Unwound {
+            let mut saved = SavedRegisters::default();
+            let UnwoundFrame {
                 establisher,
                 handler,
             } = virtual_unwind::virtual_unwind(&place, kinds, &mut self.context, &mut saved)?;

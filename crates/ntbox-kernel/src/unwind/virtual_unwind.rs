@@ -3,7 +3,7 @@
 
 use ntbox_host::context::{Context, RSP};
 
-use super::epilogue::Place;
+use super::epilogue::CodePosition;
 use super::function_table::{CHAIN_LIMIT, FunctionEntry};
 use super::reader::{Damage, Memory};
 use super::unwind_info::{Effect, Handler, Operation, UnwindInfo};
@@ -11,7 +11,7 @@ use super::unwind_info::{Effect, Handler, Operation, UnwindInfo};
 /// Where on the stack registers were found; 0 for those that were not restored.
 /// `KNONVOLATILE_CONTEXT_POINTERS`, in its order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedRegisters {
     /// XMM0 to XMM15.
     pub xmm: [u64; 16],
     /// RAX to R15, in the order in which unwind codes number them.
@@ -26,7 +26,7 @@ pub struct Registers<'a, M> {
     /// The registers.
     pub context: &'a mut Context,
     /// Where they were found.
-    pub saved: &'a mut Saved,
+    pub saved: &'a mut SavedRegisters,
 }
 
 impl<M: Memory> Registers<'_, M> {
@@ -119,9 +119,9 @@ impl<M: Memory> Registers<'_, M> {
     }
 }
 
-/// What unwinding a frame found, besides the registers of the caller.
+/// The result of unwinding a frame, besides the registers of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unwound {
+pub struct UnwoundFrame {
     /// Base of the function's fixed stack allocation.
     pub establisher: u64,
     /// The function's language handler, if it has one of the kinds asked for and
@@ -131,11 +131,11 @@ pub struct Unwound {
 
 /// Unwinds out of the function that `place` is in.
 pub fn virtual_unwind<M: Memory>(
-    place: &Place<'_, M>,
+    place: &CodePosition<'_, M>,
     kinds: u8,
     context: &mut Context,
-    saved: &mut Saved,
-) -> Result<Unwound, Damage> {
+    saved: &mut SavedRegisters,
+) -> Result<UnwoundFrame, Damage> {
     let info = UnwindInfo::read(place.memory, place.image, place.entry.unwind)?;
     let establisher = establisher(place, &info, context)?;
     let mut registers = Registers {
@@ -145,7 +145,7 @@ pub fn virtual_unwind<M: Memory>(
     };
     if let Some(epilogue) = place.epilogue(&info)? {
         epilogue.run(&mut registers)?;
-        return Ok(Unwound {
+        return Ok(UnwoundFrame {
             establisher,
             handler: None,
         });
@@ -156,7 +156,7 @@ pub fn virtual_unwind<M: Memory>(
     } else {
         None
     };
-    Ok(Unwound {
+    Ok(UnwoundFrame {
         establisher,
         handler,
     })
@@ -164,7 +164,7 @@ pub fn virtual_unwind<M: Memory>(
 
 /// Unwinds out of a function without an entry, which has not touched the stack.
 pub fn leaf_unwind(memory: &impl Memory, context: &mut Context) -> Result<(), Damage> {
-    let mut saved = Saved::default();
+    let mut saved = SavedRegisters::default();
     Registers {
         memory,
         context,
@@ -175,14 +175,14 @@ pub fn leaf_unwind(memory: &impl Memory, context: &mut Context) -> Result<(), Da
 
 /// Bytes from the begin of a function to the place. A place before it, which is
 /// one in a separate part of the function, counts as far behind.
-fn distance<M>(place: &Place<'_, M>, entry: FunctionEntry) -> u32 {
+fn distance<M>(place: &CodePosition<'_, M>, entry: FunctionEntry) -> u32 {
     place.image.offset(place.pc).wrapping_sub(entry.begin)
 }
 
 /// Base of the fixed stack allocation: the frame register knows it once it is
 /// set, the stack pointer does otherwise.
 fn establisher<M>(
-    place: &Place<'_, M>,
+    place: &CodePosition<'_, M>,
     info: &UnwindInfo,
     context: &Context,
 ) -> Result<u64, Damage> {
@@ -207,7 +207,7 @@ fn establisher<M>(
 /// Undoes what the prologue did up to the place, and what the chained entries
 /// did. Returns the last entry, which is the begin of the function.
 fn undo_prologues<M: Memory>(
-    place: &Place<'_, M>,
+    place: &CodePosition<'_, M>,
     first: &UnwindInfo,
     base: u64,
     registers: &mut Registers<'_, M>,

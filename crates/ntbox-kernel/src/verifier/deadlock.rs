@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ntbox_api::report::HistoryEntry;
 use ntbox_api::rules;
 use ntbox_host::cpu;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::STACKS;
 
 use crate::base::events::HeldLock;
@@ -23,49 +23,49 @@ use crate::base::{diag, events, lock_class, stack_trace_db, thread_table};
 use crate::ke::dpc;
 use crate::ke::lock_owner::place;
 
-/// A lock that is held.
+/// A lock that a thread holds.
 #[derive(Debug, Clone, Copy)]
-struct Taken {
+struct AcquiredLock {
     lock: u64,
     class: LockClass,
     caller: u64,
     stack: StackId,
 }
 
-/// How a lock was taken while another one was held.
+/// The acquisition of a lock while another one was held.
 #[derive(Debug, Clone, Copy)]
-struct Edge {
-    held: Taken,
-    taken: Taken,
+struct LockOrderEdge {
+    held: AcquiredLock,
+    taken: AcquiredLock,
 }
 
-impl Edge {
+impl LockOrderEdge {
     /// Whether it stops whoever another one does not.
     fn is_stronger_than(&self, other: &Self) -> bool {
-        let exclusive = |taken: &Taken| !taken.class.is_shared();
+        let exclusive = |taken: &AcquiredLock| !taken.class.is_shared();
         exclusive(&self.held) && !exclusive(&other.held)
             || exclusive(&self.taken) && !exclusive(&other.taken)
     }
 }
 
 /// Whether a thread that holds a lock one way keeps another one from acquiring it.
-fn excludes(held: &Taken, wanted: &Taken) -> bool {
+fn excludes(held: &AcquiredLock, wanted: &AcquiredLock) -> bool {
     !(held.class.is_shared() && wanted.class.is_shared())
 }
 
 #[derive(Debug)]
 struct Orders {
     /// By thread, or by processor for DPCs, in the order of taking.
-    held: BTreeMap<u64, Vec<Taken>>,
+    held: BTreeMap<u64, Vec<AcquiredLock>>,
     /// What was taken while a lock was held, by that lock.
-    after: BTreeMap<u64, BTreeMap<u64, Edge>>,
+    after: BTreeMap<u64, BTreeMap<u64, LockOrderEdge>>,
     /// Pairs that have been reported.
     told: BTreeSet<(u64, u64)>,
     /// What was acquired at each address.
     kinds: BTreeMap<u64, LockClass>,
 }
 
-static ORDERS: Exclusive<Orders> = Exclusive::new(Orders {
+static ORDERS: KernelCell<Orders> = KernelCell::new(Orders {
     held: BTreeMap::new(),
     after: BTreeMap::new(),
     told: BTreeSet::new(),
@@ -90,7 +90,7 @@ fn lock_acquiring(lock: u64, class: LockClass, caller: u64) {
     if !is_watched(lock) {
         return;
     }
-    let taken = Taken {
+    let taken = AcquiredLock {
         lock,
         class,
         caller,
@@ -112,7 +112,7 @@ fn lock_acquired(lock: u64, class: LockClass, caller: u64) {
         let stack = stack_trace_db::current(caller);
         let mut orders = ORDERS.lock();
         orders.note_kind(lock, class);
-        orders.held.entry(holder()).or_default().push(Taken {
+        orders.held.entry(holder()).or_default().push(AcquiredLock {
             lock,
             class,
             caller,
@@ -184,14 +184,14 @@ impl Orders {
     /// Notes a lock that is taken beside those that are held. Returns how locks
     /// that are held were taken while this one was, if they were, for the first
     /// time.
-    fn add(&mut self, holder: u64, taken: Taken) -> Vec<Vec<Edge>> {
+    fn add(&mut self, holder: u64, taken: AcquiredLock) -> Vec<Vec<LockOrderEdge>> {
         let held = self.held.get(&holder).cloned().unwrap_or_default();
         if held.iter().any(|before| before.lock == taken.lock) {
             return Vec::new();
         }
         let mut inversions = Vec::new();
         for held in held {
-            let edge = Edge { held, taken };
+            let edge = LockOrderEdge { held, taken };
             let known = self.after.get(&held.lock);
             let before = known.and_then(|known| known.get(&taken.lock));
             if before.is_some_and(|before| !edge.is_stronger_than(before)) {
@@ -210,9 +210,9 @@ impl Orders {
 
     /// How one lock, acquired as `from` says, led to another, which is held as `to`
     /// says: the steps in between, each of which waits for the one before.
-    fn way(&self, from: &Taken, to: &Taken) -> Option<Vec<Edge>> {
+    fn way(&self, from: &AcquiredLock, to: &AcquiredLock) -> Option<Vec<LockOrderEdge>> {
         let mut seen = BTreeSet::from([from.lock]);
-        let mut ways: Vec<(Taken, Vec<Edge>)> = vec![(*from, Vec::new())];
+        let mut ways: Vec<(AcquiredLock, Vec<LockOrderEdge>)> = vec![(*from, Vec::new())];
         while let Some((wanted, way)) = ways.pop() {
             for (next, edge) in self.after.get(&wanted.lock).into_iter().flatten() {
                 if !excludes(&edge.held, &wanted) {
@@ -232,7 +232,7 @@ impl Orders {
     }
 
     fn release(&mut self, holder: u64, lock: u64) {
-        let is_it = |taken: &Taken| taken.lock == lock;
+        let is_it = |taken: &AcquiredLock| taken.lock == lock;
         let own = self
             .held
             .get(&holder)
@@ -268,7 +268,7 @@ impl Orders {
     }
 }
 
-fn name(taken: &Taken) -> String {
+fn name(taken: &AcquiredLock) -> String {
     if taken.lock == lock_class::CANCEL_LOCK {
         return "the cancel spin lock".to_owned();
     }
@@ -276,8 +276,8 @@ fn name(taken: &Taken) -> String {
 }
 
 /// Reports locks that were taken in a circle: now, and before, step by step.
-fn report(taken: Taken, ways: &[Edge]) {
-    let step = |edge: &Edge| {
+fn report(taken: AcquiredLock, ways: &[LockOrderEdge]) {
+    let step = |edge: &LockOrderEdge| {
         format!(
             "{} was acquired {} while {} was held, acquired {}",
             name(&edge.taken),
@@ -291,7 +291,7 @@ fn report(taken: Taken, ways: &[Edge]) {
         "locks acquired in more than one order, which can deadlock: {}",
         steps.join("; ")
     );
-    let past = |edge: &Edge| {
+    let past = |edge: &LockOrderEdge| {
         let held = stack_trace_db::past(format!("{} acquired", name(&edge.held)), edge.held.stack);
         let then = stack_trace_db::past(
             format!("then {} acquired", name(&edge.taken)),
@@ -307,8 +307,8 @@ fn report(taken: Taken, ways: &[Edge]) {
 mod tests {
     use super::*;
 
-    fn taken_lock(lock: u64) -> Taken {
-        Taken {
+    fn taken_lock(lock: u64) -> AcquiredLock {
+        AcquiredLock {
             lock,
             class: LockClass::SpinLock,
             caller: lock + 1,
@@ -337,7 +337,7 @@ mod tests {
             orders.release(7, *lock);
         }
         assert!(orders.held.is_empty());
-        let locks = |ways: Vec<Edge>| ways.iter().map(|edge| edge.taken.lock).collect();
+        let locks = |ways: Vec<LockOrderEdge>| ways.iter().map(|edge| edge.taken.lock).collect();
         found.into_iter().map(locks).collect()
     }
 
@@ -390,7 +390,7 @@ mod tests {
                 } else {
                     LockClass::Resource
                 };
-                let acquired = Taken {
+                let acquired = AcquiredLock {
                     class,
                     ..taken_lock(lock)
                 };
@@ -423,7 +423,7 @@ mod tests {
             ([10, 20], LockClass::Resource),
         ] {
             for lock in locks {
-                let acquired = Taken {
+                let acquired = AcquiredLock {
                     class,
                     ..taken_lock(lock)
                 };

@@ -6,7 +6,7 @@ use nt_layout::DriverObject;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::{diag, events};
@@ -23,7 +23,7 @@ const FIELDS: [(&str, u64, usize); 7] = [
 ];
 
 /// The object and what its fields hold.
-static OBJECT: Exclusive<Option<(u64, Vec<u128>)>> = Exclusive::new(None);
+static OBJECT: KernelCell<Option<(u64, Vec<u128>)>> = KernelCell::new(None);
 
 fn read(object: u64) -> Result<Vec<u128>, Fault> {
     let field = |(_, offset, bytes): &(&str, u64, usize)| {

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
 use ntbox_host::gate::Call;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::PAGED_POOL;
 
 use crate::base::{diag, stack_trace_db};
 use crate::mm::{force_irql, force_irql_image};
 
 /// The objects that have been reported: one finding for each.
-static TOLD: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+static TOLD: KernelCell<BTreeSet<u64>> = KernelCell::new(BTreeSet::new());
 
 /// What an object is, by the first export that is called for it.
 fn object_of(export: &str) -> Option<&'static str> {

@@ -9,7 +9,7 @@ use super::user_access_rules::is_first;
 use crate::base::diag;
 use crate::mm;
 use crate::mm::pool;
-use crate::mm::special_pool::Near;
+use crate::mm::special_pool::NearbyBlock;
 
 /// Reports an access of the driver to system memory, if it leaves a block that is in use.
 pub fn checked(access: &CheckedAccess<'_>) {
@@ -25,7 +25,7 @@ pub fn checked(access: &CheckedAccess<'_>) {
     if !is_first(access.place, rule) {
         return;
     }
-    let Near {
+    let NearbyBlock {
         block: start,
         size,
         name,

@@ -19,7 +19,7 @@ use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Call;
 use ntbox_host::kernel_address_space::{Protection, Space};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::{GUEST_END, PAGE_SIZE, is_system};
 use ntbox_host::translation::{CheckedAccess, shadow};
 use rustc_hash::FxHashMap;
@@ -73,7 +73,7 @@ static ON: AtomicBool = AtomicBool::new(false);
 static STEPPING: AtomicBool = AtomicBool::new(false);
 /// Whether the kernel has opened pages.
 static OPENED: AtomicBool = AtomicBool::new(false);
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<State>> = KernelCell::new(None);
 
 /// Begins to watch. Before there is a process.
 pub fn initialize() {

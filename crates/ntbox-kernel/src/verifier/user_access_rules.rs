@@ -14,7 +14,7 @@ use ntbox_api::rules::{self, Rule};
 use ntbox_host::context::Context;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::Call;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use ntbox_host::memory_map::is_system;
 use ntbox_host::{cpu, driver_mem, modules};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -53,7 +53,7 @@ struct State {
     reported: FxHashSet<(u64, &'static str)>,
 }
 
-static STATE: Exclusive<Option<State>> = Exclusive::new(None);
+static STATE: KernelCell<Option<State>> = KernelCell::new(None);
 /// Whether the driver imports the end of user memory.
 static COMPARES: AtomicBool = AtomicBool::new(false);
 

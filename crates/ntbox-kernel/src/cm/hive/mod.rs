@@ -9,7 +9,7 @@ mod seed;
 #[cfg(test)]
 mod tests;
 
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 use rustc_hash::FxHashMap;
 
 pub use super::hive::key::{Key, Kind, LINK_VALUE, REG_LINK, Value};
@@ -43,7 +43,7 @@ pub const MAX_KEY_NAME: usize = 255;
 /// Longest name of a value, in units.
 pub const MAX_VALUE_NAME: usize = 16_383;
 
-static REGISTRY: Exclusive<Option<Registry>> = Exclusive::new(None);
+static REGISTRY: KernelCell<Option<Registry>> = KernelCell::new(None);
 
 /// Works on the registry. Nothing else may be called meanwhile.
 pub fn with<T>(work: impl FnOnce(&mut Registry) -> T) -> T {

@@ -6,7 +6,7 @@ use ntbox_host::driver_mem;
 use super::direct_flag;
 use super::entry::{Data, Entry, REG_EXPAND_SZ, REG_MULTI_SZ, REG_NONE, REG_SZ, flag};
 use super::expand::expand;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::diag;
 use crate::base::error::Refusal;
 use crate::cm::hive::Value;
@@ -18,18 +18,18 @@ const TAG: u32 = u32::from_le_bytes(*b"RtlQ");
 /// Bytes of a `UNICODE_STRING`.
 const STRING_SIZE: u64 = 16;
 
-/// What goes with every value.
+/// What the routine gets with each value.
 #[derive(Debug, Clone, Copy)]
-pub struct Delivery<'a> {
+pub struct ValueContext<'a> {
     /// Who asked.
-    pub caller: Caller<'a>,
+    pub caller: CallContext<'a>,
     /// `Context` of the query.
     pub context: u64,
     /// `Environment` of the query; 0 for none.
     pub environment: u64,
 }
 
-impl Delivery<'_> {
+impl ValueContext<'_> {
     /// Calls an entry's routine without a value.
     pub fn nothing(&self, entry: &Entry) -> Result<(), Refusal> {
         self.routine(entry, [0, u64::from(REG_NONE), 0, 0])
@@ -130,7 +130,7 @@ impl Delivery<'_> {
         if entry.has(flag::DIRECT) {
             return direct_flag::store(context, data, self.caller.address());
         }
-        let shown = Shown::new(name, data)?;
+        let shown = RoutineArguments::new(name, data)?;
         let result = self.routine(
             entry,
             [
@@ -171,14 +171,14 @@ enum Name<'a> {
     Of(&'a Entry),
 }
 
-/// What a routine is shown, in memory of the driver.
-struct Shown {
+/// The arguments of a routine, in memory of the driver.
+struct RoutineArguments {
     name: u64,
     data: u64,
     block: Option<u64>,
 }
 
-impl Shown {
+impl RoutineArguments {
     fn new(name: Name<'_>, data: &Data) -> Result<Self, Refusal> {
         let text: Vec<u8> = match name {
             Name::Text(name) => name

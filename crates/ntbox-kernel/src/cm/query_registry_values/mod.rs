@@ -14,15 +14,15 @@ mod direct_flag;
 mod entry;
 mod expand;
 
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::PASSIVE_LEVEL;
 
 use super::hive::{Step, Value};
-use super::query_registry_values::callback::Delivery;
+use super::query_registry_values::callback::ValueContext;
 use super::query_registry_values::entry::{Entry, flag};
 use super::rtl_registry::Location;
 use super::{hive, nt_set_value};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::error::Refusal;
 use crate::base::export::exports;
 use crate::base::key_id::KeyId;
@@ -37,10 +37,10 @@ exports! {
     fn RtlQueryRegistryValues<call>(relative_to: u32, path: u64, table: u64, context: u64, environment: u64) -> u32
         [max PASSIVE_LEVEL, wdm] fails nt_status::STATUS_INSUFFICIENT_RESOURCES
     {
-        let caller = Caller::of(call);
+        let caller = CallContext::of(call);
         let top = Location::read(relative_to, path).and_then(|location| Ok(location.existing(&caller)?));
         error::status(top.and_then(|top| {
-            Query { top, delivery: Delivery { caller, context, environment } }.run(table)
+            Query { top, delivery: ValueContext { caller, context, environment } }.run(table)
         }))
     }
 }
@@ -49,7 +49,7 @@ exports! {
 struct Query<'a> {
     /// The key that the table is about.
     top: KeyId,
-    delivery: Delivery<'a>,
+    delivery: ValueContext<'a>,
 }
 
 impl Query<'_> {
@@ -95,7 +95,7 @@ impl Query<'_> {
         }
         let trusted = hive::with(|registry| registry.is_trusted(current));
         if !entry.has(flag::TYPECHECK) && !trusted {
-            return Err(Refusal::Stop(Stop::bug_check(
+            return Err(Refusal::Stop(NoReturn::bug_check(
                 SECURITY_CHECK_FAILURE,
                 [UNSAFE_REGISTRY_ACCESS, 0, 0, 0],
                 format!(

@@ -4,7 +4,7 @@
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
 use super::{Parameters, RAISE, allocate, check_known, delete, failure, flush, free, initialize};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::export::exports;
 use crate::ex::tracked_structs::Kind;
 
@@ -55,7 +55,7 @@ exports! {
 
     /// `ExFlushLookasideListEx`: frees the entries that are in the list.
     fn ExFlushLookasideListEx<call>(va: u64) -> () [max DISPATCH_LEVEL, wdm] {
-        let (function, origin) = ("ExFlushLookasideListEx", Caller::of(call));
+        let (function, origin) = ("ExFlushLookasideListEx", CallContext::of(call));
         check_known(Kind::LookasideEx, va, function, origin.address());
         flush(va, function, &origin)
     }

@@ -10,14 +10,14 @@ pub mod extended;
 
 use nt_layout::GeneralLookaside;
 use ntbox_api::rules;
-use ntbox_host::gate::{Call, Return, Stop};
+use ntbox_host::gate::{Call, ExportResult, NoReturn};
 use ntbox_host::memory_map::PAGED_POOL;
 use ntbox_host::routine::{Routine, note_registrar};
 use ntbox_host::{cpu, driver_mem};
 
 use super::tracked_structs::Kind;
 use super::{pool, slist, tracked_structs};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::{diag, export_table, list_entry, stack_trace_db};
 
@@ -60,16 +60,16 @@ pub struct Parameters {
 }
 
 /// A routine of the driver, or the address of an export if it gives none.
-fn routine(given: u64, default: &str) -> Result<u64, Stop> {
+fn routine(given: u64, default: &str) -> Result<u64, NoReturn> {
     if given != 0 {
         return Ok(given);
     }
     export_table::resolve(default)
-        .ok_or_else(|| Stop::bug_check(0xe2, [0; 4], format!("{default} is not exported")))
+        .ok_or_else(|| NoReturn::bug_check(0xe2, [0; 4], format!("{default} is not exported")))
 }
 
 /// Writes a list that has no entries.
-pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), Stop> {
+pub fn initialize(va: u64, parameters: Parameters, caller: u64) -> Result<(), NoReturn> {
     let Parameters {
         kind,
         allocate,
@@ -133,7 +133,7 @@ fn check_known(kind: Kind, va: u64, function: &str, caller: u64) {
 }
 
 /// Reports a paged entry that is handled where paged memory may not be touched.
-fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
+fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, NoReturn> {
     let pool_type = lookaside(va).get(|list| &list.kind)?;
     let irql = cpu::irql();
     if pool_type & PAGED != 0 && irql > cpu::APC_LEVEL {
@@ -146,8 +146,8 @@ fn check_irql(va: u64, function: &str, caller: u64) -> Result<u32, Stop> {
 }
 
 /// Takes an entry from the list, or from the list's routine when there is none.
-pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return {
-    let origin = Caller::of(call);
+pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> ExportResult {
+    let origin = CallContext::of(call);
     let caller = origin.address();
     check_known(kind, va, function, caller);
     let pool_type = check_irql(va, function, caller)?;
@@ -170,8 +170,14 @@ pub fn allocate(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Return 
 
 /// Puts an entry into the list, or gives it to the list's routine when it is
 /// full.
-pub fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
-    let origin = Caller::of(call);
+pub fn free(
+    kind: Kind,
+    va: u64,
+    entry: u64,
+    function: &str,
+    call: &Call<'_>,
+) -> Result<(), NoReturn> {
+    let origin = CallContext::of(call);
     let caller = origin.address();
     check_known(kind, va, function, caller);
     check_irql(va, function, caller)?;
@@ -186,7 +192,7 @@ pub fn free(kind: Kind, va: u64, entry: u64, function: &str, call: &Call<'_>) ->
 }
 
 /// Gives an entry to the list's routine.
-fn release(va: u64, entry: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
+fn release(va: u64, entry: u64, function: &str, origin: &CallContext<'_>) -> Result<(), NoReturn> {
     let routine = lookaside(va).get(|list| &list.free)?;
     if export_table::name_at(routine) == Some(DEFAULT_FREE) {
         return pool::free(entry, None, origin.address(), function);
@@ -198,11 +204,11 @@ fn release(va: u64, entry: u64, function: &str, origin: &Caller<'_>) -> Result<(
 
 /// The stop for an entry that is in the list already: linked twice it would lead
 /// to itself.
-fn check_absent(va: u64, entry: u64, function: &str) -> Result<(), Stop> {
+fn check_absent(va: u64, entry: u64, function: &str) -> Result<(), NoReturn> {
     let mut at = slist::first(va)?;
     for _ in 0..slist::depth(va)? {
         if at == entry && at != 0 {
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 0xc4,
                 [0x13, va, entry, 0],
                 format!(
@@ -219,7 +225,7 @@ fn check_absent(va: u64, entry: u64, function: &str) -> Result<(), Stop> {
 }
 
 /// Gives every entry of the list to its routine.
-fn flush(va: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
+fn flush(va: u64, function: &str, origin: &CallContext<'_>) -> Result<(), NoReturn> {
     loop {
         match slist::pop(va)? {
             0 => return Ok(()),
@@ -229,8 +235,8 @@ fn flush(va: u64, function: &str, origin: &Caller<'_>) -> Result<(), Stop> {
 }
 
 /// Ends the use of a list and gives its entries back.
-pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<(), Stop> {
-    let origin = Caller::of(call);
+pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<(), NoReturn> {
+    let origin = CallContext::of(call);
     let caller = origin.address();
     if !tracked_structs::end(kind, va, caller) {
         return Ok(());
@@ -240,11 +246,11 @@ pub fn delete(kind: Kind, va: u64, function: &str, call: &Call<'_>) -> Result<()
 }
 
 /// How taking an entry fails: as the list was told to.
-fn failure(call: &mut Call<'_>) -> Return {
+fn failure(call: &mut Call<'_>) -> ExportResult {
     let va = call.argument(0)?;
     let raises = lookaside(va).get(|list| &list.kind)? & RAISE != 0;
     if raises {
-        Err(Stop::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
+        Err(NoReturn::raise(nt_status::STATUS_INSUFFICIENT_RESOURCES))
     } else {
         Ok(0)
     }

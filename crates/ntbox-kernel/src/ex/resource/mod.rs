@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use nt_layout::Eresource;
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::{APC_LEVEL, DISPATCH_LEVEL};
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::resource::owners::Resource;
 use super::resource::queue::Access;
@@ -43,7 +43,7 @@ mod rule {
 }
 
 /// Addresses for which a missing initialization was reported.
-static REPORTED: Exclusive<BTreeSet<u64>> = Exclusive::new(BTreeSet::new());
+static REPORTED: KernelCell<BTreeSet<u64>> = KernelCell::new(BTreeSet::new());
 
 /// Reports a resource that was not initialised, or not at an address for one.
 fn check(resource: Resource, function: &str, caller: u64) {
@@ -68,7 +68,13 @@ fn check(resource: Resource, function: &str, caller: u64) {
 }
 
 /// Acquires the resource for the current thread, waiting if `wait`.
-fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> Result<bool, Stop> {
+fn acquire(
+    at: u64,
+    access: Access,
+    wait: bool,
+    function: &str,
+    caller: u64,
+) -> Result<bool, NoReturn> {
     let (resource, owner) = (Resource(at), thread_table::current_thread());
     check(resource, function, caller);
     lock_wait::check_apcs(rule::ACQUIRE, at, function, caller, false);
@@ -102,9 +108,9 @@ fn acquire(at: u64, access: Access, wait: bool, function: &str, caller: u64) -> 
 }
 
 /// The stop for a release by somebody who does not own the resource.
-fn not_owned(resource: Resource, owner: u64, function: &str) -> Stop {
+fn not_owned(resource: Resource, owner: u64, function: &str) -> NoReturn {
     let table = resource.table().unwrap_or(0);
-    Stop::bug_check(
+    NoReturn::bug_check(
         0xe3,
         [resource.0, owner, table, 0],
         format!(
@@ -114,7 +120,7 @@ fn not_owned(resource: Resource, owner: u64, function: &str) -> Stop {
     )
 }
 
-fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let resource = Resource(at);
     check(resource, function, caller);
     if resource.release(owner)? {
@@ -126,7 +132,7 @@ fn release(at: u64, owner: u64, function: &str, caller: u64) -> Result<(), Stop>
 }
 
 /// Makes what the current thread has acquired that of an owner pointer.
-fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), Stop> {
+fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), NoReturn> {
     let (resource, thread) = (Resource(at), thread_table::current_thread());
     check(resource, function, caller);
     if pointer & OWNER_POINTER != OWNER_POINTER {
@@ -145,7 +151,7 @@ fn set_owner(at: u64, pointer: u64, function: &str, caller: u64) -> Result<(), S
 }
 
 /// Acquires the resource in a critical region, which it enters.
-fn enter_and_acquire(at: u64, access: Access, function: &str, caller: u64) -> Result<(), Stop> {
+fn enter_and_acquire(at: u64, access: Access, function: &str, caller: u64) -> Result<(), NoReturn> {
     critical_region::enter_critical_region();
     acquire(at, access, true, function, caller).map(drop)
 }
@@ -230,7 +236,7 @@ exports! {
         }
         if owner != current && owner & OWNER_POINTER != OWNER_POINTER {
             // ERESOURCE_INVALID_RELEASE.
-            return Err(Stop::bug_check(
+            return Err(NoReturn::bug_check(
                 0x16e,
                 [at, current, owner, 0],
                 format!(

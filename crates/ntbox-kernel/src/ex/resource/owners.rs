@@ -5,7 +5,7 @@
 use nt_layout::{Eresource, OwnerEntry};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
 use crate::base::driver_ptr::DriverPtr;
 use crate::mm::pool;
@@ -46,17 +46,17 @@ impl Resource {
     }
 
     /// Whether somebody owns it.
-    pub fn is_owned(self) -> Result<bool, Stop> {
+    pub fn is_owned(self) -> Result<bool, NoReturn> {
         Ok(self.fields().get(|resource| &resource.active_entries)? != 0)
     }
 
     /// Whether it is owned by one thread alone.
-    pub fn is_exclusive(self) -> Result<bool, Stop> {
+    pub fn is_exclusive(self) -> Result<bool, NoReturn> {
         Ok(self.fields().get(|resource| &resource.flag)? & OWNED_EXCLUSIVE != 0)
     }
 
     /// Says whether its owner has it alone.
-    pub fn set_exclusive(self, exclusive: bool) -> Result<(), Stop> {
+    pub fn set_exclusive(self, exclusive: bool) -> Result<(), NoReturn> {
         let others = self.fields().get(|resource| &resource.flag)? & !OWNED_EXCLUSIVE;
         let flag = if exclusive {
             others | OWNED_EXCLUSIVE
@@ -67,21 +67,21 @@ impl Resource {
     }
 
     /// Threads that wait for shared access.
-    pub fn shared_waiters(self) -> Result<u32, Stop> {
+    pub fn shared_waiters(self) -> Result<u32, NoReturn> {
         Ok(self
             .fields()
             .get(|resource| &resource.number_of_shared_waiters)?)
     }
 
     /// Threads that wait for exclusive access.
-    pub fn exclusive_waiters(self) -> Result<u32, Stop> {
+    pub fn exclusive_waiters(self) -> Result<u32, NoReturn> {
         Ok(self
             .fields()
             .get(|resource| &resource.number_of_exclusive_waiters)?)
     }
 
     /// Counts a thread that begins (1) or ends (-1) to wait.
-    pub fn count_waiter(self, exclusive: bool, by: i32) -> Result<(), Stop> {
+    pub fn count_waiter(self, exclusive: bool, by: i32) -> Result<(), NoReturn> {
         let waiters = self.fields().at(|resource| {
             if exclusive {
                 &resource.number_of_exclusive_waiters
@@ -98,11 +98,11 @@ impl Resource {
     }
 
     /// Address of the table; 0 if there is none.
-    pub fn table(self) -> Result<u64, Stop> {
+    pub fn table(self) -> Result<u64, NoReturn> {
         Ok(self.fields().get(|resource| &resource.owner_table)?)
     }
 
-    fn table_size(table: u64) -> Result<u32, Stop> {
+    fn table_size(table: u64) -> Result<u32, NoReturn> {
         Ok(if table == 0 {
             0
         } else {
@@ -111,7 +111,7 @@ impl Resource {
     }
 
     /// Addresses of all owner entries, used or not.
-    fn entries(self) -> Result<Vec<u64>, Stop> {
+    fn entries(self) -> Result<Vec<u64>, NoReturn> {
         let table = self.table()?;
         let further = (1..u64::from(Self::table_size(table)?)).map(|n| nth_entry(table, n));
         let first = self.fields().at(|resource| &resource.owner_entry);
@@ -119,7 +119,7 @@ impl Resource {
     }
 
     /// The entry of an owner.
-    fn find_entry(self, owner: u64) -> Result<Option<u64>, Stop> {
+    fn find_entry(self, owner: u64) -> Result<Option<u64>, NoReturn> {
         for address in self.entries()? {
             if entry(address).get(|entry| &entry.owner_thread)? == owner {
                 return Ok(Some(address));
@@ -129,18 +129,18 @@ impl Resource {
     }
 
     /// How often an owner has acquired the resource; 0 if it is none.
-    pub fn count_of(self, owner: u64) -> Result<u32, Stop> {
+    pub fn count_of(self, owner: u64) -> Result<u32, NoReturn> {
         match self.find_entry(owner)? {
             Some(address) => Ok(entry(address).get(|entry| &entry.owner_count)? >> COUNT_SHIFT),
             None => Ok(0),
         }
     }
 
-    fn set_count(address: u64, count: u32) -> Result<(), Stop> {
+    fn set_count(address: u64, count: u32) -> Result<(), NoReturn> {
         Ok(entry(address).set(|entry| &entry.owner_count, count << COUNT_SHIFT)?)
     }
 
-    fn count_entries(self, by: i32) -> Result<(), Stop> {
+    fn count_entries(self, by: i32) -> Result<(), NoReturn> {
         let entries = self.fields().at(|resource| &resource.active_entries);
         let entries = driver_mem::add_u32(entries.address(), by.cast_unsigned())?;
         let active = u16::try_from(entries.wrapping_add_signed(by)).unwrap_or(u16::MAX);
@@ -150,7 +150,7 @@ impl Resource {
     }
 
     /// Gives an owner one more acquisition.
-    pub fn add(self, owner: u64) -> Result<(), Stop> {
+    pub fn add(self, owner: u64) -> Result<(), NoReturn> {
         if let Some(entry) = self.find_entry(owner)? {
             return Self::set_count(entry, self.count_of(owner)? + 1);
         }
@@ -165,7 +165,7 @@ impl Resource {
 
     /// Takes one acquisition from an owner and returns how many are left; `None`
     /// if it has none.
-    pub fn remove(self, owner: u64) -> Result<Option<u32>, Stop> {
+    pub fn remove(self, owner: u64) -> Result<Option<u32>, NoReturn> {
         let Some(entry) = self.find_entry(owner)? else {
             return Ok(None);
         };
@@ -179,7 +179,7 @@ impl Resource {
     }
 
     /// Makes what one owner has acquired another's. False if it has nothing.
-    pub fn transfer(self, from: u64, to: u64) -> Result<bool, Stop> {
+    pub fn transfer(self, from: u64, to: u64) -> Result<bool, NoReturn> {
         let Some(entry) = self.find_entry(from)? else {
             return Ok(false);
         };
@@ -196,7 +196,7 @@ impl Resource {
     }
 
     /// Makes room for more owners; returns an entry that is free.
-    fn grow(self) -> Result<u64, Stop> {
+    fn grow(self) -> Result<u64, NoReturn> {
         let old = self.table()?;
         let old_size = Self::table_size(old)?;
         let size = FIRST_TABLE.max(2 * old_size);
@@ -206,7 +206,7 @@ impl Resource {
                     "there is no memory for the owners of the resource at {:#018x}",
                     self.0
                 );
-                Stop::bug_check(0x1d, [self.0, u64::from(size), 0, 0], what)
+                NoReturn::bug_check(0x1d, [self.0, u64::from(size), 0, 0], what)
             })?;
         if old != 0 {
             driver_mem::copy(table, old, ENTRY_SIZE * u64::from(old_size))?;
@@ -218,7 +218,7 @@ impl Resource {
     }
 
     /// Frees the table.
-    pub fn free_table(self) -> Result<(), Stop> {
+    pub fn free_table(self) -> Result<(), NoReturn> {
         let table = self.table()?;
         if table != 0 {
             pool::free(table);

@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use ntbox_host::gate::Stop;
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::gate::NoReturn;
+use ntbox_host::kernel_cell::KernelCell;
 
 use super::owners::Resource;
 use crate::ex::lock_wait;
@@ -37,7 +37,7 @@ struct Waiter {
 }
 
 /// By the address of the resource, in the order of arrival.
-static WAITERS: Exclusive<BTreeMap<u64, Vec<Waiter>>> = Exclusive::new(BTreeMap::new());
+static WAITERS: KernelCell<BTreeMap<u64, Vec<Waiter>>> = KernelCell::new(BTreeMap::new());
 
 fn waiters<T>(resource: Resource, work: impl FnOnce(&mut Vec<Waiter>) -> T) -> T {
     let mut all = WAITERS.lock();
@@ -50,7 +50,7 @@ fn waiters<T>(resource: Resource, work: impl FnOnce(&mut Vec<Waiter>) -> T) -> T
 
 impl Resource {
     /// Grants what can be granted at once.
-    pub fn try_acquire(self, access: Access, owner: u64) -> Result<bool, Stop> {
+    pub fn try_acquire(self, access: Access, owner: u64) -> Result<bool, NoReturn> {
         let free = !self.is_owned()?;
         let owns = self.count_of(owner)? > 0;
         let waited_for = self.exclusive_waiters()? > 0;
@@ -72,7 +72,7 @@ impl Resource {
     }
 
     /// Waits until the resource is handed over.
-    pub fn wait(self, access: Access, owner: u64, function: &str) -> Result<(), Stop> {
+    pub fn wait(self, access: Access, owner: u64, function: &str) -> Result<(), NoReturn> {
         lock_wait::check_irql(self.0, function)?;
         let exclusive = access == Access::Exclusive;
         self.enqueue(exclusive, owner)?;
@@ -82,7 +82,7 @@ impl Resource {
         Ok(())
     }
 
-    fn enqueue(self, exclusive: bool, owner: u64) -> Result<(), Stop> {
+    fn enqueue(self, exclusive: bool, owner: u64) -> Result<(), NoReturn> {
         self.count_waiter(exclusive, 1)?;
         waiters(self, |list| {
             list.push(Waiter {
@@ -105,7 +105,7 @@ impl Resource {
     }
 
     /// Grants what some waiters want and lets them go on.
-    fn grant(self, exclusive: bool, most: usize) -> Result<bool, Stop> {
+    fn grant(self, exclusive: bool, most: usize) -> Result<bool, NoReturn> {
         let chosen: Vec<u64> = waiters(self, |list| {
             list.iter_mut()
                 .filter(|waiter| waiter.exclusive == exclusive && !waiter.granted)
@@ -129,12 +129,12 @@ impl Resource {
     }
 
     /// Lets all in who wait for shared access.
-    pub fn grant_shared(self) -> Result<bool, Stop> {
+    pub fn grant_shared(self) -> Result<bool, NoReturn> {
         self.grant(false, usize::MAX)
     }
 
     /// Gives one acquisition of an owner back. False if it has none.
-    pub fn release(self, owner: u64) -> Result<bool, Stop> {
+    pub fn release(self, owner: u64) -> Result<bool, NoReturn> {
         let was_exclusive = self.is_exclusive()?;
         if self.remove(owner)?.is_none() {
             return Ok(false);

@@ -5,13 +5,13 @@
 use nt_layout::LargeMcb;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::APC_LEVEL;
-use ntbox_host::gate::{Call, Return};
+use ntbox_host::gate::{Call, ExportResult};
 use ntbox_host::{driver_mem, gate};
 
 use super::{add, answer, count, read, remove, truncate};
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
-use crate::fsrtl::extent_map::Run;
+use crate::fsrtl::extent_map::Extent;
 use crate::fsrtl::mcb;
 
 /// Writes the low half of a number that the caller wants to know.
@@ -25,7 +25,10 @@ fn put(at: u64, value: i64) -> Result<(), Fault> {
 }
 
 /// What the large form does with the same arguments.
-fn as_large(call: &mut Call<'_>, function: fn(&mut Call<'_>) -> Return) -> Result<(), gate::Stop> {
+fn as_large(
+    call: &mut Call<'_>,
+    function: fn(&mut Call<'_>) -> ExportResult,
+) -> Result<(), gate::NoReturn> {
     function(call).map(drop)
 }
 
@@ -48,7 +51,7 @@ exports! {
     /// `FsRtlAddMcbEntry`.
     fn FsRtlAddMcbEntry<call>(mcb: DriverPtr<LargeMcb>, first: u32, block: u32, count: u32) -> bool
         [max APC_LEVEL, ntifs(_fsrtl_advanced_fcb_header)] raises nt_status::STATUS_INSUFFICIENT_RESOURCES {
-        let run = Run { first: first.into(), block: block.into(), count: count.into() };
+        let run = Extent { first: first.into(), block: block.into(), count: count.into() };
         answer(add(mcb.at(|mcb| &mcb.base_mcb), run, call.return_address()))
     }
 

@@ -9,13 +9,13 @@
 //! is reported.
 
 use ntbox_host::context_switch::{HostStack, SavedStack, leave, switch};
-use ntbox_host::kernel_cell::{Exclusive, Guard};
+use ntbox_host::kernel_cell::{Guard, KernelCell};
 use ntbox_host::upcall::Callouts;
 use ntbox_host::{cpu, kernel_entry, upcall};
 
 pub use super::sched::preempt::{is_preempted, preempt, reprioritized, round_robin, yield_here};
 use super::sched::ready::Ready;
-pub use super::sched::virtual_cpu::{Spin, Spinning, rotate};
+pub use super::sched::virtual_cpu::{Spin, SpinWait, rotate};
 use super::{clock_interrupt, dpc, ipi, priority, processor, wait};
 use crate::base::{clock, thread_table};
 use crate::mm;
@@ -24,9 +24,9 @@ mod preempt;
 mod ready;
 mod virtual_cpu;
 
-/// Why a parked thread goes on.
+/// Why a parked thread resumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Woken {
+pub enum WakeReason {
     /// Somebody woke it.
     Signal,
     /// Its deadline has passed.
@@ -40,7 +40,7 @@ pub type Id = u64;
 type Body = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum ThreadState {
     /// Waits for its turn, or runs.
     Ready,
     /// Waits for `wake` of its key, or its deadline.
@@ -51,8 +51,8 @@ struct Thread {
     id: Id,
     /// Its ETHREAD.
     object: u64,
-    state: State,
-    woken: Woken,
+    state: ThreadState,
+    woken: WakeReason,
     /// Host stack pointer while it does not run.
     saved: SavedStack,
     /// Host stack, unless it is the process's own.
@@ -93,7 +93,7 @@ struct Scheduler {
     ended: Vec<HostStack>,
 }
 
-static SCHEDULER: Exclusive<Option<Scheduler>> = Exclusive::new(None);
+static SCHEDULER: KernelCell<Option<Scheduler>> = KernelCell::new(None);
 
 fn lock() -> Guard<'static, Option<Scheduler>> {
     SCHEDULER.lock()
@@ -153,8 +153,8 @@ impl Scheduler {
         self.threads.push(Thread {
             id,
             object,
-            state: State::Ready,
-            woken: Woken::Signal,
+            state: ThreadState::Ready,
+            woken: WakeReason::Signal,
             saved: stack
                 .as_ref()
                 .map_or_else(SavedStack::new, |stack| stack.prepare(begin)),
@@ -167,9 +167,9 @@ impl Scheduler {
         id
     }
 
-    fn make_ready(&mut self, id: Id, woken: Woken) {
+    fn make_ready(&mut self, id: Id, woken: WakeReason) {
         if let Some(thread) = self.thread(id) {
-            thread.state = State::Ready;
+            thread.state = ThreadState::Ready;
             thread.woken = woken;
             self.let_run(id);
         }
@@ -180,8 +180,8 @@ impl Scheduler {
         self.threads
             .iter()
             .filter_map(|thread| match thread.state {
-                State::Parked { deadline, .. } => deadline,
-                State::Ready => None,
+                ThreadState::Parked { deadline, .. } => deadline,
+                ThreadState::Ready => None,
             })
             .min()
     }
@@ -190,11 +190,11 @@ impl Scheduler {
         let due: Vec<Id> = self
             .threads
             .iter()
-            .filter(|thread| matches!(thread.state, State::Parked { deadline: Some(at), .. } if at <= now))
+            .filter(|thread| matches!(thread.state, ThreadState::Parked { deadline: Some(at), .. } if at <= now))
             .map(|thread| thread.id)
             .collect();
         for id in due {
-            self.make_ready(id, Woken::Timeout);
+            self.make_ready(id, WakeReason::Timeout);
         }
     }
 }
@@ -248,11 +248,11 @@ pub fn next_due() -> Option<u64> {
 
 /// Blocks the current thread until [`wake`] of `key` or the deadline. It may
 /// return early: callers look at their condition again.
-pub fn park(key: u64, deadline: Option<u64>) -> Woken {
+pub fn park(key: u64, deadline: Option<u64>) -> WakeReason {
     with(|scheduler| {
         let current = scheduler.current();
         if let Some(thread) = scheduler.thread(current) {
-            thread.state = State::Parked { key, deadline };
+            thread.state = ThreadState::Parked { key, deadline };
         }
     });
     switch_away();
@@ -260,7 +260,7 @@ pub fn park(key: u64, deadline: Option<u64>) -> Woken {
         let current = scheduler.current();
         scheduler
             .thread(current)
-            .map_or(Woken::Signal, |thread| thread.woken)
+            .map_or(WakeReason::Signal, |thread| thread.woken)
     })
 }
 
@@ -270,11 +270,13 @@ pub fn wake(key: u64) {
         let parked: Vec<Id> = scheduler
             .threads
             .iter()
-            .filter(|thread| matches!(thread.state, State::Parked { key: on, .. } if on == key))
+            .filter(
+                |thread| matches!(thread.state, ThreadState::Parked { key: on, .. } if on == key),
+            )
             .map(|thread| thread.id)
             .collect();
         for id in parked {
-            scheduler.make_ready(id, Woken::Signal);
+            scheduler.make_ready(id, WakeReason::Signal);
         }
     });
 }
@@ -284,9 +286,9 @@ pub fn wake_thread(id: Id) {
     with(|scheduler| {
         if scheduler
             .thread(id)
-            .is_some_and(|thread| thread.state != State::Ready)
+            .is_some_and(|thread| thread.state != ThreadState::Ready)
         {
-            scheduler.make_ready(id, Woken::Signal);
+            scheduler.make_ready(id, WakeReason::Signal);
         }
     });
 }

@@ -130,11 +130,11 @@ fn go_to(next: usize) {
     ipi::answer();
 }
 
-/// A processor that spins until it looks and finds what it waits for.
+/// A processor that spins until its condition holds.
 #[derive(Debug)]
-pub struct Spinning(Spin);
+pub struct SpinWait(Spin);
 
-impl Spinning {
+impl SpinWait {
     /// Begins to spin.
     pub fn on(what: Spin) -> Self {
         with(|scheduler| scheduler.progress += 1);
@@ -174,7 +174,7 @@ impl Spinning {
     }
 }
 
-impl Drop for Spinning {
+impl Drop for SpinWait {
     fn drop(&mut self) {
         with(|scheduler| {
             scheduler.progress += 1;

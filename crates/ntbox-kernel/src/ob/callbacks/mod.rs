@@ -14,7 +14,7 @@ mod tests;
 
 use std::cmp::Reverse;
 
-use ntbox_host::kernel_cell::Exclusive;
+use ntbox_host::kernel_cell::KernelCell;
 
 pub use super::callbacks::operation::{HandleParams, open};
 pub use super::callbacks::registration::leaks;
@@ -48,7 +48,7 @@ struct State {
     running: Vec<u64>,
 }
 
-static STATE: Exclusive<State> = Exclusive::new(State {
+static STATE: KernelCell<State> = KernelCell::new(State {
     filters: Vec::new(),
     running: Vec::new(),
 });

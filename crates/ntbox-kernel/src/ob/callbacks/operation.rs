@@ -11,7 +11,7 @@ use ntbox_host::routine::Routine;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Filter, idle_key, with};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::ke::{critical_region, sched};
 use crate::mm::pool;
@@ -60,7 +60,7 @@ pub struct HandleParams {
 /// Those of `insert`; `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn open(
     params: &HandleParams,
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
 ) -> Result<u64, u32> {
     let operation = if params.copied.is_some() {
@@ -100,7 +100,7 @@ fn run(
     operation: u32,
     params: &HandleParams,
     filters: &[Filter],
-    caller: &Caller<'_>,
+    caller: &CallContext<'_>,
     insert: impl FnOnce(u32) -> Result<u64, u32>,
 ) -> Result<u64, u32> {
     let gone = |_| nt_status::STATUS_ACCESS_VIOLATION;
@@ -198,7 +198,7 @@ fn describe(
 
 /// Calls a routine of a filter, if it has one, in a critical region. False if the
 /// filter is not registered any more.
-fn call(filter: &Filter, routine: u64, information: u64, caller: &Caller<'_>) -> bool {
+fn call(filter: &Filter, routine: u64, information: u64, caller: &CallContext<'_>) -> bool {
     let handle = filter.handle;
     let there = with(|state| {
         let there = state.filters.iter().any(|known| known.handle == handle);

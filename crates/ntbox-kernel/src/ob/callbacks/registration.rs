@@ -7,7 +7,7 @@ use nt_status::{
 };
 use ntbox_api::rules;
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::{Filter, idle_key, with};
@@ -48,7 +48,7 @@ exports! {
         if !known {
             // What Windows does with memory that is freed already ends so.
             let what = format!("ObUnRegisterCallbacks was given {handle:#018x}, which is no registration");
-            return Err(Stop::bug_check(0x7e, [0xffff_ffff_c000_0005, 0, 0, 0], what));
+            return Err(NoReturn::bug_check(0x7e, [0xffff_ffff_c000_0005, 0, 0, 0], what));
         }
         while with(|state| state.running.contains(&handle)) {
             sched::park(idle_key(handle), None);

@@ -5,7 +5,7 @@ use ntbox_host::driver_mem;
 use super::registration::{ObGetFilterVersion, ObRegisterCallbacks, ObUnRegisterCallbacks};
 use super::{Filter, HandleParams, open, with};
 use crate::base::altitude::Altitude;
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::cm::tests::helper::Text;
 use crate::ob::{Type, callbacks, init};
 use crate::test_support::{address, address_mut, bug_check, call, notes, processor, status, value};
@@ -34,7 +34,7 @@ fn granted(kind: Type, access: u32, leaves: u32) -> u32 {
     LEAVES.store(leaves, Ordering::Relaxed);
     GRANTED.store(0, Ordering::Relaxed);
     let memory = vec![0_u64; 0x4000];
-    let caller = Caller::kernel(address(&memory[0x3ff0]));
+    let caller = CallContext::kernel(address(&memory[0x3ff0]));
     let wanted = HandleParams {
         object: 0x10,
         kind,

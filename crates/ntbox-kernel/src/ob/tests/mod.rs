@@ -13,14 +13,14 @@ mod types;
 
 use super::attributes::{Attributes, CASE_INSENSITIVE};
 use super::{Payload, Type, create};
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::utf16::wide;
 use crate::mm;
 use crate::test_support::processor;
 
 /// The kernel as a caller; no test's object calls a driver when it ends.
-fn kernel() -> Caller<'static> {
-    Caller::kernel(0)
+fn kernel() -> CallContext<'static> {
+    CallContext::kernel(0)
 }
 
 /// An object of a type without methods.
@@ -38,7 +38,7 @@ fn directory(name: &str) -> u64 {
         directory,
         &named(&format!("\\{name}"), super::attributes::PERMANENT),
     );
-    assert_eq!(inserted, Ok(super::Inserted::New));
+    assert_eq!(inserted, Ok(super::NameInsertion::New));
     directory
 }
 

@@ -3,9 +3,9 @@ use crate::base::utf16;
 use crate::ke::object::state as event_state;
 use crate::ob;
 use crate::ob::attributes::{DONT_REPARSE, OPENIF, PERMANENT};
-use crate::ob::namespace::Found;
+use crate::ob::namespace::PathLookup;
 use crate::ob::{
-    Inserted, Payload, Type, create, dereference, handles, insert, lookup, lookup_path,
+    NameInsertion, Payload, Type, create, dereference, handles, insert, lookup, lookup_path,
     make_temporary, query_name,
 };
 
@@ -14,7 +14,7 @@ fn name_event(path: &str) -> u64 {
     let object = event();
     assert_eq!(
         insert(object, &named(path, PERMANENT)),
-        Ok(Inserted::New),
+        Ok(NameInsertion::New),
         "{path}"
     );
     dereference(object, &kernel());
@@ -32,12 +32,15 @@ fn link(path: &str, target: &str) {
         },
     )
     .expect("there is memory");
-    assert_eq!(insert(object, &named(path, PERMANENT)), Ok(Inserted::New));
+    assert_eq!(
+        insert(object, &named(path, PERMANENT)),
+        Ok(NameInsertion::New)
+    );
     dereference(object, &kernel());
 }
 
 /// Looks a path up and gives the reference back.
-fn find(attributes: &Attributes, wanted: Option<Type>) -> Result<Found, u32> {
+fn find(attributes: &Attributes, wanted: Option<Type>) -> Result<PathLookup, u32> {
     let found = lookup(attributes, wanted)?;
     dereference(found.object, &kernel());
     Ok(found)
@@ -199,7 +202,7 @@ fn lookup_passes_remaining_path_to_parse_procedure() {
     let path = |rest: &str| any_case(&format!("\\namespace-device\\Device{rest}"));
     assert_eq!(
         insert(device, &named("\\namespace-device\\Device", PERMANENT)),
-        Ok(Inserted::New)
+        Ok(NameInsertion::New)
     );
     for rest in ["", "\\", "\\folder\\file", "\\\\x"] {
         let found = find(&path(rest), None).expect("the device is there");
@@ -225,7 +228,10 @@ fn insert_of_existing_name_collides() {
         insert(second, &path(0)),
         Err(nt_status::STATUS_OBJECT_NAME_COLLISION)
     );
-    assert_eq!(insert(second, &path(OPENIF)), Ok(Inserted::Existing(first)));
+    assert_eq!(
+        insert(second, &path(OPENIF)),
+        Ok(NameInsertion::Existing(first))
+    );
     dereference(first, &kernel());
     let timer = create(Type::Timer, 0x40, Payload::None).expect("there is memory");
     assert_eq!(

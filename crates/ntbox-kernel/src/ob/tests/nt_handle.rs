@@ -1,4 +1,4 @@
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::cm::tests::helper::*;
 use crate::ob::attributes::INHERIT;
 use crate::ob::nt_handle::{ZwClose, ZwDuplicateObject};
@@ -61,7 +61,7 @@ fn duplicate_handle_between_processes() {
     let never_given = 0x3f_fffc;
     let wrong = duplicate(never_given, source, second_handle, 0, 0);
     assert_eq!(wrong, Err(nt_status::STATUS_INVALID_HANDLE));
-    let caller = Caller::kernel(0);
+    let caller = CallContext::kernel(0);
     for process in [first, second] {
         handles::close_all(process, &caller);
         ob::dereference(process, &caller);
@@ -92,7 +92,7 @@ fn duplicate_of_kernel_handle_is_process_handle() {
     assert!(!handles::is_kernel(target), "{target:#x}");
     let entry = handles::get_in(first, target).expect("it is the process's");
     assert_eq!(entry.object, object);
-    let caller = Caller::kernel(0);
+    let caller = CallContext::kernel(0);
     handles::close_all(first, &caller);
     close(source);
     close(first_handle);
@@ -118,7 +118,7 @@ fn duplicate_with_close_source_closes_in_other_process() {
         nt_status::STATUS_OBJECT_TYPE_MISMATCH
     );
     close(key);
-    let caller = Caller::kernel(0);
+    let caller = CallContext::kernel(0);
     ob::dereference(object, &caller);
     ob::dereference(owner, &caller);
     close(owner_handle);

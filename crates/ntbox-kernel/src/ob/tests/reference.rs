@@ -1,6 +1,6 @@
 use ntbox_api::rules;
 use ntbox_host::cpu;
-use ntbox_host::gate::{Call, Return, Stop};
+use ntbox_host::gate::{Call, ExportResult, NoReturn};
 
 use super::*;
 use crate::base::leak_check::Leak;
@@ -12,9 +12,9 @@ use crate::ob::{attributes, dereference, handles, insert, inspect, make_temporar
 use crate::test_support::{CALLER, address_mut, broken_rules, call, status, value};
 
 /// The code of the bug check that a call ends in.
-fn bug_check(handler: fn(&mut Call<'_>) -> Return, arguments: &[u64]) -> (u32, u64) {
+fn bug_check(handler: fn(&mut Call<'_>) -> ExportResult, arguments: &[u64]) -> (u32, u64) {
     match call(handler, arguments) {
-        Err(Stop::BugCheck(data)) => (data.code, data.parameters[1]),
+        Err(NoReturn::BugCheck(data)) => (data.code, data.parameters[1]),
         other => panic!("the kernel did not stop: {other:?}"),
     }
 }

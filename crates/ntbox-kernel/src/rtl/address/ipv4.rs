@@ -3,9 +3,9 @@
 //! left. Where an address ends, or where it went wrong, was seen on Windows; the
 //! reference says only that the terminator receives it.
 
-/// What was read, and how many characters it took.
+/// The address that was parsed, and its number of characters.
 #[derive(Debug, Clone, Copy)]
-pub struct Parsed {
+pub struct ParsedIpv4 {
     /// In network order.
     pub bytes: [u8; 4],
     /// Characters of the address.
@@ -23,7 +23,7 @@ pub fn base(text: &[u8]) -> (u32, usize) {
 
 /// Reads an address; exactly four decimal parts if `strict`. Otherwise, where it
 /// went wrong.
-pub fn parse(text: &[u8], strict: bool) -> Result<Parsed, usize> {
+pub fn parse(text: &[u8], strict: bool) -> Result<ParsedIpv4, usize> {
     let (mut parts, mut at) = ([0_u32; 4], 0);
     let mut count = 0;
     loop {
@@ -52,7 +52,7 @@ pub fn parse(text: &[u8], strict: bool) -> Result<Parsed, usize> {
         .iter()
         .zip([24, 16, 8])
         .fold(last, |value, (part, shift)| value | part << shift);
-    Ok(Parsed {
+    Ok(ParsedIpv4 {
         bytes: value.to_be_bytes(),
         length: at,
     })

@@ -12,9 +12,9 @@
 const WORDS: usize = 8;
 const SIZE: usize = 2 * WORDS;
 
-/// What came of a text.
+/// The result of parsing a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedIpv6 {
     /// Whether it is an address.
     pub valid: bool,
     /// The bytes; of an address that is none, what was read of it.
@@ -40,7 +40,7 @@ struct Reader<'a> {
 }
 
 /// Reads the beginning of a text that is an address.
-pub fn parse(text: &[u8]) -> Parsed {
+pub fn parse(text: &[u8]) -> ParsedIpv6 {
     let mut reader = Reader {
         text,
         at: 0,
@@ -62,8 +62,8 @@ pub fn parse(text: &[u8]) -> Parsed {
 }
 
 impl Reader<'_> {
-    fn refuse(&self, end: Option<usize>) -> Parsed {
-        Parsed {
+    fn refuse(&self, end: Option<usize>) -> ParsedIpv6 {
+        ParsedIpv6 {
             valid: false,
             bytes: self.bytes,
             stored: self.stored,
@@ -82,7 +82,7 @@ impl Reader<'_> {
     }
 
     /// Reads words with colons between them.
-    fn words(&mut self) -> Parsed {
+    fn words(&mut self) -> ParsedIpv6 {
         loop {
             let start = self.at;
             if self.pieces < WORDS {
@@ -126,7 +126,7 @@ impl Reader<'_> {
     /// Reads the last word, which began at `start` and may not be there behind
     /// `::`. `0x` and digits in it are a number, though the address ends at the
     /// `x`.
-    fn last_word(&mut self, start: usize) -> Parsed {
+    fn last_word(&mut self, start: usize) -> ParsedIpv6 {
         let word = &self.text[start..self.at];
         let empty_allowed = self.gap == Some(self.stored);
         let complete = self.gap.is_some() || self.pieces + 1 == WORDS;
@@ -147,7 +147,7 @@ impl Reader<'_> {
     }
 
     /// Reads an IPv4 address at the end.
-    fn dotted(&mut self) -> Parsed {
+    fn dotted(&mut self) -> ParsedIpv6 {
         for part in 0..4 {
             let start = self.at;
             self.at += digits(&self.text[start..], u8::is_ascii_digit);
@@ -177,13 +177,13 @@ impl Reader<'_> {
     }
 
     /// Moves what is behind `::` to the end.
-    fn finish(&mut self) -> Parsed {
+    fn finish(&mut self) -> ParsedIpv6 {
         if let Some(gap) = self.gap {
             let missing = SIZE - self.stored;
             self.bytes.copy_within(gap..self.stored, gap + missing);
             self.bytes[gap..gap + missing].fill(0);
         }
-        Parsed {
+        ParsedIpv6 {
             valid: true,
             bytes: self.bytes,
             stored: SIZE,

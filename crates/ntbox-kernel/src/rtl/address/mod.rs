@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nt_status::{STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::APC_LEVEL;
 
 use super::cstr;
@@ -24,7 +24,7 @@ const OTHER: u8 = 0xff;
 
 /// The text of a string, with [`OTHER`] for what is not ASCII and so ends an
 /// address.
-fn ascii<U: Unit>(va: u64) -> Result<Vec<u8>, Stop> {
+fn ascii<U: Unit>(va: u64) -> Result<Vec<u8>, NoReturn> {
     let units: Vec<U> = cstr::read(va, UNLIMITED)?;
     let bytes = units.into_iter().map(|unit| {
         let byte = u8::try_from(unit.into()).ok();
@@ -35,7 +35,7 @@ fn ascii<U: Unit>(va: u64) -> Result<Vec<u8>, Stop> {
 
 /// Writes text and its NUL; the address of the NUL. Without a place for it, as
 /// Windows since Vista: all ones.
-fn put<U: Unit>(to: u64, text: &str) -> Result<u64, Stop> {
+fn put<U: Unit>(to: u64, text: &str) -> Result<u64, NoReturn> {
     if to == 0 {
         return Ok(u64::MAX);
     }
@@ -45,7 +45,7 @@ fn put<U: Unit>(to: u64, text: &str) -> Result<u64, Stop> {
 }
 
 /// Writes text if it fits, and how many characters it has with its NUL.
-fn put_counted<U: Unit>(to: u64, length: u64, text: &str) -> Result<u32, Stop> {
+fn put_counted<U: Unit>(to: u64, length: u64, text: &str) -> Result<u32, NoReturn> {
     if to == 0 || length == 0 {
         return Ok(STATUS_INVALID_PARAMETER);
     }
@@ -61,7 +61,7 @@ fn put_counted<U: Unit>(to: u64, length: u64, text: &str) -> Result<u32, Stop> {
 
 /// Stores where an address ended. A driver that passes no place for it faults, as
 /// on Windows.
-fn store_end<U: Unit>(from: u64, end: u64, length: usize) -> Result<(), Stop> {
+fn store_end<U: Unit>(from: u64, end: u64, length: usize) -> Result<(), NoReturn> {
     Ok(driver_mem::write_u64(
         end,
         cstr::at::<U>(from, length as u64),
@@ -69,7 +69,7 @@ fn store_end<U: Unit>(from: u64, end: u64, length: usize) -> Result<(), Stop> {
 }
 
 /// Reads an IPv4 address.
-fn read_ipv4<U: Unit>(from: u64, strict: bool, end: u64, to: u64) -> Result<u32, Stop> {
+fn read_ipv4<U: Unit>(from: u64, strict: bool, end: u64, to: u64) -> Result<u32, NoReturn> {
     let (length, status) = match ipv4::parse(&ascii::<U>(from)?, strict) {
         Ok(parsed) => {
             driver_mem::write_bytes(to, &parsed.bytes)?;
@@ -82,7 +82,7 @@ fn read_ipv4<U: Unit>(from: u64, strict: bool, end: u64, to: u64) -> Result<u32,
 }
 
 /// Reads an IPv6 address. What was read is stored even if it is none.
-fn read_ipv6<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, Stop> {
+fn read_ipv6<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, NoReturn> {
     let parsed = ipv6::parse(&ascii::<U>(from)?);
     driver_mem::write_bytes(to, &parsed.bytes[..parsed.stored])?;
     if let Some(length) = parsed.end {
@@ -97,7 +97,7 @@ fn read_ipv6<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, Stop> {
 
 /// Reads an Ethernet address: six pairs of hexadecimal digits with `-` between
 /// them. Where it ended is stored, also if it is none.
-fn read_ethernet<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, Stop> {
+fn read_ethernet<U: Unit>(from: u64, end: u64, to: u64) -> Result<u32, NoReturn> {
     let (length, status) = match ethernet(&ascii::<U>(from)?) {
         Ok(bytes) => {
             driver_mem::write_bytes(to, &bytes)?;
@@ -150,7 +150,7 @@ fn read_ipv4_with_port<U: Unit>(
     strict: bool,
     to: u64,
     port_to: u64,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     if from == 0 || to == 0 || port_to == 0 {
         return Ok(STATUS_INVALID_PARAMETER);
     }
@@ -183,7 +183,7 @@ fn read_ipv6_with_scope<U: Unit>(
     to: u64,
     scope_to: u64,
     port_to: u64,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     if from == 0 || to == 0 || scope_to == 0 || port_to == 0 {
         return Ok(STATUS_INVALID_PARAMETER);
     }
@@ -209,7 +209,7 @@ fn read_ipv6_with_scope<U: Unit>(
     Ok(STATUS_SUCCESS)
 }
 
-fn ipv4_text(from: u64) -> Result<String, Stop> {
+fn ipv4_text(from: u64) -> Result<String, NoReturn> {
     let mut bytes = [0; 4];
     driver_mem::read_bytes(from, &mut bytes)?;
     Ok(Ipv4Addr::from(bytes).to_string())
@@ -217,7 +217,7 @@ fn ipv4_text(from: u64) -> Result<String, Stop> {
 
 /// Addresses that hold an IPv4 address (compatible, mapped, translated, ISATAP) end
 /// in it. In all but the last its first half must not be zero.
-fn ipv6_text(from: u64) -> Result<String, Stop> {
+fn ipv6_text(from: u64) -> Result<String, NoReturn> {
     let mut bytes = [0; 16];
     driver_mem::read_bytes(from, &mut bytes)?;
     let words = Ipv6Addr::from(bytes).segments();
@@ -242,7 +242,12 @@ fn ipv6_text(from: u64) -> Result<String, Stop> {
     })
 }
 
-fn ipv4_text_with_port<U: Unit>(from: u64, port: u16, to: u64, length: u64) -> Result<u32, Stop> {
+fn ipv4_text_with_port<U: Unit>(
+    from: u64,
+    port: u16,
+    to: u64,
+    length: u64,
+) -> Result<u32, NoReturn> {
     if from == 0 {
         return Ok(STATUS_INVALID_PARAMETER);
     }
@@ -259,7 +264,7 @@ fn ipv6_text_with_scope<U: Unit>(
     port: u16,
     to: u64,
     length: u64,
-) -> Result<u32, Stop> {
+) -> Result<u32, NoReturn> {
     if from == 0 {
         return Ok(STATUS_INVALID_PARAMETER);
     }
@@ -273,7 +278,7 @@ fn ipv6_text_with_scope<U: Unit>(
     put_counted::<U>(to, length, &text)
 }
 
-fn ethernet_text(from: u64) -> Result<String, Stop> {
+fn ethernet_text(from: u64) -> Result<String, NoReturn> {
     let mut bytes = [0; ETHERNET];
     driver_mem::read_bytes(from, &mut bytes)?;
     Ok(bytes.map(|byte| format!("{byte:02X}")).join("-"))

@@ -23,9 +23,9 @@ const CUSTOMER: u32 = 0x2000_0000;
 /// an `HRESULT` with `FACILITY_WIN32`, and facility 1.
 const WRAPPED: [u32; 3] = [0xc007, 0x8007, 0xc001];
 
-/// A run of statuses.
+/// A range of statuses.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct StatusRange {
     first: u32,
     last: u32,
     error: u32,
@@ -34,11 +34,11 @@ struct Run {
 }
 
 /// A word of `statuses.txt`.
-fn run(word: &str) -> Option<Run> {
+fn run(word: &str) -> Option<StatusRange> {
     let (statuses, error) = word.split_once('=')?;
     let (first, last) = statuses.split_once('-').unwrap_or((statuses, statuses));
     let number = error.strip_suffix('+');
-    Some(Run {
+    Some(StatusRange {
         first: u32::from_str_radix(first, 16).ok()?,
         last: u32::from_str_radix(last, 16).ok()?,
         error: number.unwrap_or(error).parse().ok()?,
@@ -47,8 +47,8 @@ fn run(word: &str) -> Option<Run> {
 }
 
 /// The table.
-fn runs() -> &'static [Run] {
-    static RUNS: OnceLock<Vec<Run>> = OnceLock::new();
+fn runs() -> &'static [StatusRange] {
+    static RUNS: OnceLock<Vec<StatusRange>> = OnceLock::new();
     RUNS.get_or_init(|| {
         let lines = include_str!("statuses.txt").lines();
         lines

@@ -1,10 +1,10 @@
 use ntbox_host::driver_mem;
-use ntbox_host::gate::Return;
+use ntbox_host::gate::ExportResult;
 
 use super::*;
 use crate::test_support::{Counted as Owned, address, address_mut, status, value, wide};
 
-type Handler = fn(&mut Call<'_>) -> Return;
+type Handler = fn(&mut Call<'_>) -> ExportResult;
 
 fn unicode_of(handler: Handler, text: &[u8], room: usize) -> (u32, String, u16) {
     let (mut bytes, mut units) = (text.to_vec(), vec![0x2e_u16; room]);

@@ -4,7 +4,7 @@
 use nt_layout::RtlBalancedLinks;
 use ntbox_host::driver_mem::Fault;
 
-use super::{Node, Side};
+use super::{ChildSide, Node};
 use crate::base::driver_ptr::DriverPtr;
 
 fn links(node: Node) -> DriverPtr<RtlBalancedLinks> {
@@ -21,15 +21,15 @@ fn set_balance(node: Node, balance: i8) -> Result<(), Fault> {
 }
 
 /// What one more level on a side adds to the balance.
-fn weight(side: Side) -> i8 {
+fn weight(side: ChildSide) -> i8 {
     match side {
-        Side::Left => -1,
-        Side::Right => 1,
+        ChildSide::Left => -1,
+        ChildSide::Right => 1,
     }
 }
 
 /// Moves the child on `side` into its parent's place.
-fn rotate(parent: Node, side: Side) -> Result<(), Fault> {
+fn rotate(parent: Node, side: ChildSide) -> Result<(), Fault> {
     let Some(child) = parent.child(side)? else {
         return Ok(());
     };
@@ -42,7 +42,7 @@ fn rotate(parent: Node, side: Side) -> Result<(), Fault> {
 
 /// Rebalances a node that is two levels higher on `side`. Returns whether the subtree
 /// is lower now.
-fn rebalance(node: Node, side: Side) -> Result<bool, Fault> {
+fn rebalance(node: Node, side: ChildSide) -> Result<bool, Fault> {
     let Some(child) = node.child(side)? else {
         return Ok(false);
     };
@@ -69,7 +69,7 @@ fn rebalance(node: Node, side: Side) -> Result<bool, Fault> {
 }
 
 /// Inserts a node of zeros as a child. Returns whether the tree is higher now.
-pub fn insert(head: Node, node: Node, parent: Node, side: Side) -> Result<bool, Fault> {
+pub fn insert(head: Node, node: Node, parent: Node, side: ChildSide) -> Result<bool, Fault> {
     parent.adopt(side, Some(node))?;
     let (mut node, mut parent) = (node, parent);
     while parent != head {
@@ -94,12 +94,12 @@ pub fn insert(head: Node, node: Node, parent: Node, side: Side) -> Result<bool, 
 
 /// Removes a node. Returns whether the tree is lower now.
 pub fn delete(head: Node, node: Node) -> Result<bool, Fault> {
-    if let (Some(left), Some(_)) = (node.child(Side::Left)?, node.child(Side::Right)?) {
-        exchange(node, left.outermost(Side::Right)?)?;
+    if let (Some(left), Some(_)) = (node.child(ChildSide::Left)?, node.child(ChildSide::Right)?) {
+        exchange(node, left.outermost(ChildSide::Right)?)?;
     }
-    let child = match node.child(Side::Left)? {
+    let child = match node.child(ChildSide::Left)? {
         Some(child) => Some(child),
-        None => node.child(Side::Right)?,
+        None => node.child(ChildSide::Right)?,
     };
     let mut parent = node.parent()?;
     let mut side = node.side_of(parent)?;
@@ -132,24 +132,24 @@ fn exchange(node: Node, predecessor: Node) -> Result<(), Fault> {
     let above = node.parent()?;
     let place = node.side_of(above)?;
     let parent = predecessor.parent()?;
-    let (left, right) = (node.child(Side::Left)?, node.child(Side::Right)?);
-    let below = predecessor.child(Side::Left)?;
+    let (left, right) = (node.child(ChildSide::Left)?, node.child(ChildSide::Right)?);
+    let below = predecessor.child(ChildSide::Left)?;
     let (own, other) = (balance(node)?, balance(predecessor)?);
     set_balance(predecessor, own)?;
     set_balance(node, other)?;
     above.adopt(place, Some(predecessor))?;
-    predecessor.adopt(Side::Right, right)?;
-    node.adopt(Side::Left, below)?;
-    node.adopt(Side::Right, None)?;
+    predecessor.adopt(ChildSide::Right, right)?;
+    node.adopt(ChildSide::Left, below)?;
+    node.adopt(ChildSide::Right, None)?;
     if parent == node {
-        return predecessor.adopt(Side::Left, Some(node));
+        return predecessor.adopt(ChildSide::Left, Some(node));
     }
-    predecessor.adopt(Side::Left, left)?;
-    parent.adopt(Side::Right, Some(node))
+    predecessor.adopt(ChildSide::Left, left)?;
+    parent.adopt(ChildSide::Right, Some(node))
 }
 
 /// The next node on a side, in the order of the whole tree.
-pub fn next(head: Node, node: Node, side: Side) -> Result<Option<Node>, Fault> {
+pub fn next(head: Node, node: Node, side: ChildSide) -> Result<Option<Node>, Fault> {
     if let Some(child) = node.child(side)? {
         return child.outermost(side.other()).map(Some);
     }

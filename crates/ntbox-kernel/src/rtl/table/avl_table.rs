@@ -3,11 +3,11 @@
 use nt_layout::{RtlAvlTable, RtlBalancedLinks};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
-use super::{Node, Search, Side, Table, TableLayout, avl, write_is_new};
-use crate::base::call_context::Caller;
+use super::{ChildSide, Node, Search, Table, TableLayout, avl, write_is_new};
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
@@ -40,11 +40,11 @@ impl Table<'_, RtlAvlTable> {
         if self.count()? == 0 {
             return Ok(None);
         }
-        self.head().child(Side::Right)
+        self.head().child(ChildSide::Right)
     }
 
     fn after(&self, node: Node) -> Result<Option<Node>, Fault> {
-        avl::next(self.head(), node, Side::Right)
+        avl::next(self.head(), node, ChildSide::Right)
     }
 
     /// Clears the position of the last access by number.
@@ -53,14 +53,14 @@ impl Table<'_, RtlAvlTable> {
         self.table.set(|table| &table.ordered_pointer, 0)
     }
 
-    fn add(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, Stop> {
+    fn add(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, NoReturn> {
         let (parent, side) = match search {
             Search::Found(node) => {
                 write_is_new(new, false)?;
                 return Ok(self.element(node));
             }
             Search::Missing(node, side) => (node, side),
-            Search::Empty => (self.head(), Side::Right),
+            Search::Empty => (self.head(), ChildSide::Right),
         };
         let Some(node) = self.allocate(length)? else {
             write_is_new(new, false)?;
@@ -84,7 +84,7 @@ impl Table<'_, RtlAvlTable> {
             return Ok(0);
         };
         let node = match key.read()? {
-            0 => Some(top.outermost(Side::Left)?),
+            0 => Some(top.outermost(ChildSide::Left)?),
             last => self.after(Node(last))?,
         };
         let Some(node) = node else { return Ok(0) };
@@ -105,11 +105,15 @@ impl Table<'_, RtlAvlTable> {
         let mut node = self.table.get(|table| &table.ordered_pointer).map(Node)?;
         let mut at = which;
         if which == 0 || which.abs_diff(number) > index {
-            node = top.outermost(Side::Left)?;
+            node = top.outermost(ChildSide::Left)?;
             at = 1;
         }
         while at != number {
-            let side = if at < number { Side::Right } else { Side::Left };
+            let side = if at < number {
+                ChildSide::Right
+            } else {
+                ChildSide::Left
+            };
             let Some(next) = avl::next(self.head(), node, side)? else {
                 return Ok(0);
             };
@@ -124,12 +128,12 @@ impl Table<'_, RtlAvlTable> {
 
     /// The first node of a directory-like enumeration: the element that equals the
     /// buffer, or the first greater one; the next one if an equal element is skipped.
-    fn resume(&self, buffer: u64, skip: bool) -> Result<Option<Node>, Stop> {
+    fn resume(&self, buffer: u64, skip: bool) -> Result<Option<Node>, NoReturn> {
         Ok(match self.search(self.top()?, buffer)? {
             Search::Empty => None,
             Search::Found(node) if skip => self.after(node)?,
-            Search::Found(node) | Search::Missing(node, Side::Left) => Some(node),
-            Search::Missing(node, Side::Right) => self.after(node)?,
+            Search::Found(node) | Search::Missing(node, ChildSide::Left) => Some(node),
+            Search::Missing(node, ChildSide::Right) => self.after(node)?,
         })
     }
 }
@@ -151,7 +155,7 @@ exports! {
     /// memory.
     fn RtlInsertElementGenericTableAvl<call>(table: DriverPtr<RtlAvlTable>, buffer: u64, size: u32, new: u64) -> u64
         [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let search = table.search(table.top()?, buffer)?;
         table.add(buffer, size, new, search)
     }
@@ -160,18 +164,18 @@ exports! {
     fn RtlInsertElementGenericTableFullAvl<call>(
         table: DriverPtr<RtlAvlTable>, buffer: u64, size: u32, new: u64, node: u64, search: u32,
     ) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         table.add(buffer, size, new, Search::from_driver(search, node))
     }
 
     /// `RtlDeleteElementGenericTableAvl`: whether there was one. An enumeration
     /// that stands on it steps back.
     fn RtlDeleteElementGenericTableAvl<call>(table: DriverPtr<RtlAvlTable>, buffer: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let Search::Found(node) = table.search(table.top()?, buffer)? else { return Ok(false) };
         let key = table.table.at(|table| &table.restart_key);
         if key.read()? == node.0 {
-            let before = avl::next(table.head(), node, Side::Left)?;
+            let before = avl::next(table.head(), node, ChildSide::Left)?;
             key.write(before.map_or(0, |before| before.0))?;
         }
         let deletions = table.table.get(|table| &table.delete_count)?;
@@ -188,7 +192,7 @@ exports! {
 
     /// `RtlLookupElementGenericTableAvl`.
     fn RtlLookupElementGenericTableAvl<call>(table: DriverPtr<RtlAvlTable>, buffer: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         match table.search(table.top()?, buffer)? {
             Search::Found(node) => Ok(table.element(node)),
             _ => Ok(0),
@@ -198,7 +202,7 @@ exports! {
     /// `RtlLookupElementGenericTableFullAvl`: also where it would be.
     fn RtlLookupElementGenericTableFullAvl<call>(table: DriverPtr<RtlAvlTable>, buffer: u64, node: u64, result: u64) -> u64
         [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let search = table.search(table.top()?, buffer)?;
         search.store(node, result)?;
         match search {
@@ -211,10 +215,10 @@ exports! {
     /// comparison calls equal, and where to go on.
     fn RtlLookupFirstMatchingElementGenericTableAvl<call>(table: DriverPtr<RtlAvlTable>, buffer: u64, key: u64) -> u64
         [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         driver_mem::write_u64(key, 0)?;
         let Search::Found(mut node) = table.search(table.top()?, buffer)? else { return Ok(0) };
-        while let Some(before) = avl::next(table.head(), node, Side::Left)? {
+        while let Some(before) = avl::next(table.head(), node, ChildSide::Left)? {
             let order = table.caller.call(table.table.get(RtlAvlTable::compare_routine)?, &[table.table.address(), buffer, table.element(before)]);
             if matches!(order & 0xffff_ffff, 0 | 1) {
                 break;
@@ -231,12 +235,12 @@ exports! {
         if restart {
             key.write(0)?;
         }
-        Ok(Table::new(table, Caller::of(call)).step(key)?)
+        Ok(Table::new(table, CallContext::of(call)).step(key)?)
     }
 
     /// `RtlEnumerateGenericTableWithoutSplayingAvl`: the caller holds the last node.
     fn RtlEnumerateGenericTableWithoutSplayingAvl<call>(table: DriverPtr<RtlAvlTable>, key: DriverPtr<u64>) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).step(key)?)
+        Ok(Table::new(table, CallContext::of(call)).step(key)?)
     }
 
     /// `RtlEnumerateGenericTableLikeADirectory`: goes on where it stood, or, if
@@ -244,7 +248,7 @@ exports! {
     fn RtlEnumerateGenericTableLikeADirectory<call>(
         table: DriverPtr<RtlAvlTable>, matches: u64, data: u64, skip: u32, key: u64, deleted: u64, buffer: u64,
     ) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         if table.top()?.is_none() {
             driver_mem::write_u64(key, 0)?;
             return Ok(0);
@@ -274,16 +278,16 @@ exports! {
 
     /// `RtlGetElementGenericTableAvl`: by order of comparison, from 0.
     fn RtlGetElementGenericTableAvl<call>(table: DriverPtr<RtlAvlTable>, index: u32) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).by_number(index)?)
+        Ok(Table::new(table, CallContext::of(call)).by_number(index)?)
     }
 
     /// `RtlNumberGenericTableElementsAvl`.
     fn RtlNumberGenericTableElementsAvl<call>(table: DriverPtr<RtlAvlTable>) -> u32 [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).count()?)
+        Ok(Table::new(table, CallContext::of(call)).count()?)
     }
 
     /// `RtlIsGenericTableEmptyAvl`.
     fn RtlIsGenericTableEmptyAvl<call>(table: DriverPtr<RtlAvlTable>) -> bool [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).count()? == 0)
+        Ok(Table::new(table, CallContext::of(call)).count()? == 0)
     }
 }

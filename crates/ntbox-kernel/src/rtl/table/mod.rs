@@ -13,11 +13,11 @@ mod tests;
 use nt_layout::RtlSplayLinks;
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::routine::Routine;
 use zerocopy::FromZeros;
 
-use crate::base::call_context::Caller;
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 
 /// `GenericLessThan`: the first element comes before the second.
@@ -27,14 +27,14 @@ const GREATER: u32 = 1;
 
 /// Which child of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum ChildSide {
     /// What comes before it.
     Left,
     /// What comes after it.
     Right,
 }
 
-impl Side {
+impl ChildSide {
     /// The other one.
     pub fn other(self) -> Self {
         match self {
@@ -64,26 +64,30 @@ impl Node {
     }
 
     /// A child, if there is one.
-    pub fn child(self, side: Side) -> Result<Option<Self>, Fault> {
+    pub fn child(self, side: ChildSide) -> Result<Option<Self>, Fault> {
         let child = self.child_link(side).read()?;
         Ok((child != 0).then_some(Self(child)))
     }
 
     /// Sets a child, and this node as the child's parent.
-    pub fn adopt(self, side: Side, child: Option<Self>) -> Result<(), Fault> {
+    pub fn adopt(self, side: ChildSide, child: Option<Self>) -> Result<(), Fault> {
         self.child_link(side)
             .write(child.map_or(0, |child| child.0))?;
         child.map_or(Ok(()), |child| child.set_parent(self))
     }
 
     /// Which child of `parent` it is.
-    pub fn side_of(self, parent: Self) -> Result<Side, Fault> {
-        let left = parent.child_link(Side::Left).read()? == self.0;
-        Ok(if left { Side::Left } else { Side::Right })
+    pub fn side_of(self, parent: Self) -> Result<ChildSide, Fault> {
+        let left = parent.child_link(ChildSide::Left).read()? == self.0;
+        Ok(if left {
+            ChildSide::Left
+        } else {
+            ChildSide::Right
+        })
     }
 
     /// The last node on a side of the tree below it; itself if there is none.
-    pub fn outermost(self, side: Side) -> Result<Self, Fault> {
+    pub fn outermost(self, side: ChildSide) -> Result<Self, Fault> {
         let mut node = self;
         while let Some(child) = node.child(side)? {
             node = child;
@@ -91,10 +95,10 @@ impl Node {
         Ok(node)
     }
 
-    fn child_link(self, side: Side) -> DriverPtr<u64> {
+    fn child_link(self, side: ChildSide) -> DriverPtr<u64> {
         self.links().at(|links| match side {
-            Side::Left => &links.left_child,
-            Side::Right => &links.right_child,
+            ChildSide::Left => &links.left_child,
+            ChildSide::Right => &links.right_child,
         })
     }
 }
@@ -108,7 +112,7 @@ pub enum Search {
     /// This is the one.
     Found(Node),
     /// There is none; it would be this child of this node.
-    Missing(Node, Side),
+    Missing(Node, ChildSide),
 }
 
 impl Search {
@@ -117,8 +121,8 @@ impl Search {
         match self {
             Self::Empty => (0, None),
             Self::Found(node) => (1, Some(node)),
-            Self::Missing(node, Side::Left) => (2, Some(node)),
-            Self::Missing(node, Side::Right) => (3, Some(node)),
+            Self::Missing(node, ChildSide::Left) => (2, Some(node)),
+            Self::Missing(node, ChildSide::Right) => (3, Some(node)),
         }
     }
 
@@ -127,8 +131,8 @@ impl Search {
         match result {
             0 => Self::Empty,
             1 => Self::Found(Node(node)),
-            2 => Self::Missing(Node(node), Side::Left),
-            _ => Self::Missing(Node(node), Side::Right),
+            2 => Self::Missing(Node(node), ChildSide::Left),
+            _ => Self::Missing(Node(node), ChildSide::Right),
         }
     }
 
@@ -157,11 +161,11 @@ trait TableLayout: FromZeros {
 #[derive(Debug, Clone, Copy)]
 struct Table<'a, T> {
     table: DriverPtr<T>,
-    caller: Caller<'a>,
+    caller: CallContext<'a>,
 }
 
 impl<'a, T: TableLayout> Table<'a, T> {
-    fn new(table: DriverPtr<T>, caller: Caller<'a>) -> Self {
+    fn new(table: DriverPtr<T>, caller: CallContext<'a>) -> Self {
         Self { table, caller }
     }
 
@@ -184,7 +188,7 @@ impl<'a, T: TableLayout> Table<'a, T> {
     }
 
     /// Searches below `root`.
-    fn search(&self, root: Option<Node>, buffer: u64) -> Result<Search, Stop> {
+    fn search(&self, root: Option<Node>, buffer: u64) -> Result<Search, NoReturn> {
         let compare = self.table.get(T::compare_routine)?;
         let compare =
             Routine::new(compare, "compare routine").held_by(self.table.address(), "table");
@@ -196,8 +200,8 @@ impl<'a, T: TableLayout> Table<'a, T> {
             let order = self.caller.call(compare, &arguments);
             // An enumeration: the low 32 bits.
             let side = match order & 0xffff_ffff {
-                order if order == u64::from(LESS) => Side::Left,
-                order if order == u64::from(GREATER) => Side::Right,
+                order if order == u64::from(LESS) => ChildSide::Left,
+                order if order == u64::from(GREATER) => ChildSide::Right,
                 _ => return Ok(Search::Found(node)),
             };
             match node.child(side)? {
@@ -209,7 +213,7 @@ impl<'a, T: TableLayout> Table<'a, T> {
 
     /// A new node with room for an element of `size` bytes, its links zero;
     /// `None` if the driver has no memory.
-    fn allocate(&self, size: u32) -> Result<Option<Node>, Stop> {
+    fn allocate(&self, size: u32) -> Result<Option<Node>, NoReturn> {
         let bytes = u64::from(size) + T::NODE_SIZE;
         let routine = self.table.get(T::allocate_routine)?;
         let node = self.caller.call(routine, &[self.table.address(), bytes]);
@@ -221,7 +225,7 @@ impl<'a, T: TableLayout> Table<'a, T> {
     }
 
     /// Frees a node with the driver's routine.
-    fn free(&self, node: Node) -> Result<(), Stop> {
+    fn free(&self, node: Node) -> Result<(), NoReturn> {
         let routine = self.table.get(T::free_routine)?;
         self.caller.call(routine, &[self.table.address(), node.0]);
         Ok(())

@@ -5,7 +5,7 @@ use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
-use super::{Node, Side};
+use super::{ChildSide, Node};
 use crate::base::export::exports;
 
 /// Whether a node is its own parent.
@@ -47,14 +47,14 @@ pub fn splay(node: Node) -> Result<(), Fault> {
 }
 
 /// The nearest node on a side in the tree below a node.
-pub fn below(node: Node, side: Side) -> Result<Option<Node>, Fault> {
+pub fn below(node: Node, side: ChildSide) -> Result<Option<Node>, Fault> {
     node.child(side)?
         .map(|child| child.outermost(side.other()))
         .transpose()
 }
 
 /// The next node on a side, in the order of the whole tree.
-pub fn next(node: Node, side: Side) -> Result<Option<Node>, Fault> {
+pub fn next(node: Node, side: ChildSide) -> Result<Option<Node>, Fault> {
     if let Some(found) = below(node, side)? {
         return Ok(Some(found));
     }
@@ -74,15 +74,15 @@ pub fn next(node: Node, side: Side) -> Result<Option<Node>, Fault> {
 /// Takes a node out of its tree. What it leaves: the node that was above it, or
 /// in its place if it was the root; `None` if the tree is empty.
 fn unlink(node: Node) -> Result<Option<Node>, Fault> {
-    if node.child(Side::Left)?.is_some()
-        && let Some(after) = below(node, Side::Left)?
-        && node.child(Side::Right)?.is_some()
+    if node.child(ChildSide::Left)?.is_some()
+        && let Some(after) = below(node, ChildSide::Left)?
+        && node.child(ChildSide::Right)?.is_some()
     {
         exchange(node, after)?;
     }
-    let child = match node.child(Side::Left)? {
+    let child = match node.child(ChildSide::Left)? {
         Some(child) => Some(child),
-        None => node.child(Side::Right)?,
+        None => node.child(ChildSide::Right)?,
     };
     let parent = node.parent()?;
     if parent == node {
@@ -98,17 +98,17 @@ fn unlink(node: Node) -> Result<Option<Node>, Fault> {
 /// Lets a node and its predecessor below it change places.
 fn exchange(node: Node, predecessor: Node) -> Result<(), Fault> {
     let parent = predecessor.parent()?;
-    let (left, right) = (node.child(Side::Left)?, node.child(Side::Right)?);
-    let below = predecessor.child(Side::Left)?;
+    let (left, right) = (node.child(ChildSide::Left)?, node.child(ChildSide::Right)?);
+    let below = predecessor.child(ChildSide::Left)?;
     replace(node, predecessor)?;
-    predecessor.adopt(Side::Right, right)?;
-    node.adopt(Side::Left, below)?;
-    node.adopt(Side::Right, None)?;
+    predecessor.adopt(ChildSide::Right, right)?;
+    node.adopt(ChildSide::Left, below)?;
+    node.adopt(ChildSide::Right, None)?;
     if parent == node {
-        return predecessor.adopt(Side::Left, Some(node));
+        return predecessor.adopt(ChildSide::Left, Some(node));
     }
-    predecessor.adopt(Side::Left, left)?;
-    parent.adopt(Side::Right, Some(node))
+    predecessor.adopt(ChildSide::Left, left)?;
+    parent.adopt(ChildSide::Right, Some(node))
 }
 
 /// Takes a node out of its tree and brings the one above it to the root.
@@ -141,8 +141,8 @@ exports! {
     fn RtlDeleteNoSplay(node: u64, root: u64) -> () [max DISPATCH_LEVEL, ntddk] {
         let is_root = driver_mem::read_u64(root)? == node;
         // The predecessor takes the place of a root with two children.
-        let heir = below(Node(node), Side::Left)?;
-        let two = heir.is_some() && Node(node).child(Side::Right)?.is_some();
+        let heir = below(Node(node), ChildSide::Left)?;
+        let two = heir.is_some() && Node(node).child(ChildSide::Right)?.is_some();
         let left = unlink(Node(node))?;
         if is_root {
             driver_mem::write_u64(root, address(if two { heir } else { left }))?;
@@ -152,21 +152,21 @@ exports! {
 
     /// `RtlSubtreeSuccessor`: the next one below the node.
     fn RtlSubtreeSuccessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(address(below(Node(node), Side::Right)?))
+        Ok(address(below(Node(node), ChildSide::Right)?))
     }
 
     /// `RtlSubtreePredecessor`.
     fn RtlSubtreePredecessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(address(below(Node(node), Side::Left)?))
+        Ok(address(below(Node(node), ChildSide::Left)?))
     }
 
     /// `RtlRealSuccessor`: the next one in the whole tree.
     fn RtlRealSuccessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(address(next(Node(node), Side::Right)?))
+        Ok(address(next(Node(node), ChildSide::Right)?))
     }
 
     /// `RtlRealPredecessor`.
     fn RtlRealPredecessor(node: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(address(next(Node(node), Side::Left)?))
+        Ok(address(next(Node(node), ChildSide::Left)?))
     }
 }

@@ -4,12 +4,12 @@
 use nt_layout::{ListEntry, RtlGenericTable, RtlGenericTableNode};
 use ntbox_host::driver_mem;
 use ntbox_host::driver_mem::Fault;
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 use ntbox_host::gate::irql::DISPATCH_LEVEL;
 
 use super::splay::address;
-use super::{Node, Search, Side, Table, TableLayout, splay, write_is_new};
-use crate::base::call_context::Caller;
+use super::{ChildSide, Node, Search, Table, TableLayout, splay, write_is_new};
+use crate::base::call_context::CallContext;
 use crate::base::driver_ptr::DriverPtr;
 use crate::base::export::exports;
 
@@ -68,14 +68,14 @@ impl Table<'_, RtlGenericTable> {
         Ok(self.element(node))
     }
 
-    fn insert(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, Stop> {
+    fn insert(&self, buffer: u64, length: u32, new: u64, search: Search) -> Result<u64, NoReturn> {
         let (parent, side) = match search {
             Search::Found(node) => {
                 write_is_new(new, false)?;
                 return Ok(self.bring_up(node)?);
             }
             Search::Missing(node, side) => (Some(node), side),
-            Search::Empty => (None, Side::Left),
+            Search::Empty => (None, ChildSide::Left),
         };
         let Some(node) = self.allocate(length)? else {
             write_is_new(new, false)?;
@@ -163,7 +163,7 @@ exports! {
     /// memory.
     fn RtlInsertElementGenericTable<call>(table: DriverPtr<RtlGenericTable>, buffer: u64, size: u32, new: u64) -> u64
         [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let search = table.search(table.root()?, buffer)?;
         table.insert(buffer, size, new, search)
     }
@@ -172,13 +172,13 @@ exports! {
     fn RtlInsertElementGenericTableFull<call>(
         table: DriverPtr<RtlGenericTable>, buffer: u64, size: u32, new: u64, node: u64, search: u32,
     ) -> u64 [max DISPATCH_LEVEL, undocumented] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         table.insert(buffer, size, new, Search::from_driver(search, node))
     }
 
     /// `RtlDeleteElementGenericTable`: whether there was one.
     fn RtlDeleteElementGenericTable<call>(table: DriverPtr<RtlGenericTable>, buffer: u64) -> bool [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let Search::Found(node) = table.search(table.root()?, buffer)? else { return Ok(false) };
         table.set_root(splay::delete(node)?)?;
         remove(entry_of(node))?;
@@ -190,7 +190,7 @@ exports! {
 
     /// `RtlLookupElementGenericTable`: what is found becomes the root.
     fn RtlLookupElementGenericTable<call>(table: DriverPtr<RtlGenericTable>, buffer: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         match table.search(table.root()?, buffer)? {
             Search::Found(node) => Ok(table.bring_up(node)?),
             _ => Ok(0),
@@ -200,7 +200,7 @@ exports! {
     /// `RtlLookupElementGenericTableFull`: also where it would be.
     fn RtlLookupElementGenericTableFull<call>(table: DriverPtr<RtlGenericTable>, buffer: u64, node: u64, result: u64) -> u64
         [max DISPATCH_LEVEL, undocumented] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let search = table.search(table.root()?, buffer)?;
         search.store(node, result)?;
         match search {
@@ -212,19 +212,19 @@ exports! {
     /// `RtlEnumerateGenericTable`: the first, or the one after the last that was
     /// given, which is the root.
     fn RtlEnumerateGenericTable<call>(table: DriverPtr<RtlGenericTable>, restart: bool) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let Some(root) = table.root()? else { return Ok(0) };
-        let node = if restart { Some(root.outermost(Side::Left)?) } else { splay::next(root, Side::Right)? };
+        let node = if restart { Some(root.outermost(ChildSide::Left)?) } else { splay::next(root, ChildSide::Right)? };
         Ok(node.map(|node| table.bring_up(node)).transpose()?.unwrap_or(0))
     }
 
     /// `RtlEnumerateGenericTableWithoutSplaying`: the caller holds the last node.
     fn RtlEnumerateGenericTableWithoutSplaying<call>(table: DriverPtr<RtlGenericTable>, key: u64) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        let table = Table::new(table, Caller::of(call));
+        let table = Table::new(table, CallContext::of(call));
         let Some(root) = table.root()? else { return Ok(0) };
         let node = match driver_mem::read_u64(key)? {
-            0 => Some(root.outermost(Side::Left)?),
-            last => splay::next(Node(last), Side::Right)?,
+            0 => Some(root.outermost(ChildSide::Left)?),
+            last => splay::next(Node(last), ChildSide::Right)?,
         };
         let Some(node) = node else { return Ok(0) };
         driver_mem::write_u64(key, node.0)?;
@@ -233,16 +233,16 @@ exports! {
 
     /// `RtlGetElementGenericTable`: by order of insertion, from 0.
     fn RtlGetElementGenericTable<call>(table: DriverPtr<RtlGenericTable>, index: u32) -> u64 [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).by_order(index)?)
+        Ok(Table::new(table, CallContext::of(call)).by_order(index)?)
     }
 
     /// `RtlNumberGenericTableElements`.
     fn RtlNumberGenericTableElements<call>(table: DriverPtr<RtlGenericTable>) -> u32 [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).count()?)
+        Ok(Table::new(table, CallContext::of(call)).count()?)
     }
 
     /// `RtlIsGenericTableEmpty`.
     fn RtlIsGenericTableEmpty<call>(table: DriverPtr<RtlGenericTable>) -> bool [max DISPATCH_LEVEL, ntddk] {
-        Ok(Table::new(table, Caller::of(call)).root()?.is_none())
+        Ok(Table::new(table, CallContext::of(call)).root()?.is_none())
     }
 }

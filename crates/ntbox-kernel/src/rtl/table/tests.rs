@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use ntbox_host::driver_mem;
-use ntbox_host::gate::{Call, Return};
+use ntbox_host::gate::{Call, ExportResult};
 
 use super::avl_table::*;
 use super::splay::{
@@ -16,7 +16,7 @@ use super::splay_table::*;
 use super::*;
 use crate::test_support::{address, address_mut, value};
 
-type Handler = fn(&mut Call<'_>) -> Return;
+type Handler = fn(&mut Call<'_>) -> ExportResult;
 
 /// Set to make allocations fail.
 static NO_MEMORY: AtomicU32 = AtomicU32::new(0);
@@ -128,8 +128,8 @@ fn all(kind: &Kind, table: u64) -> Vec<Element> {
 fn height(node: Option<Node>, parent: Node) -> i32 {
     let Some(node) = node else { return 0 };
     assert_eq!(node.parent(), Ok(parent));
-    let left = height(node.child(Side::Left).expect("ours"), node);
-    let right = height(node.child(Side::Right).expect("ours"), node);
+    let left = height(node.child(ChildSide::Left).expect("ours"), node);
+    let right = height(node.child(ChildSide::Right).expect("ours"), node);
     let balance = driver_mem::read_u8(node.0 + 24)
         .expect("ours")
         .cast_signed();
@@ -169,7 +169,7 @@ fn generic_table_matches_ordered_map() {
             assert_eq!(read(value(kind.lookup, &[at, address(&probe)])), expected);
             assert_eq!(value(kind.count, &[at]), model.len() as u64);
             if number == 1 {
-                let top = Node(at).child(Side::Right).expect("ours");
+                let top = Node(at).child(ChildSide::Right).expect("ours");
                 let depth = driver_mem::read_u32(at + 48).expect("ours");
                 assert_eq!(height(top, Node(at)), depth.cast_signed());
             }

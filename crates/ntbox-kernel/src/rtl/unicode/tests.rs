@@ -14,7 +14,12 @@ fn with<T>(text: &str, with: impl FnOnce(u64) -> T) -> T {
 }
 
 /// Calls an export on two strings and a flag.
-fn on_two(handler: fn(&mut Call<'_>) -> gate::Return, one: &str, two: &str, flag: u64) -> i64 {
+fn on_two(
+    handler: fn(&mut Call<'_>) -> gate::ExportResult,
+    one: &str,
+    two: &str,
+    flag: u64,
+) -> i64 {
     with(one, |one| {
         with(two, |two| value(handler, &[one, two, flag]))
     })
@@ -242,7 +247,7 @@ fn free_unicode_of_null_succeeds_and_of_non_pool_stops() {
     let mut units = wide("on the stack");
     let string = Counted::unicode(&mut units, 5);
     match raw(RtlFreeUnicodeString, &[address(&string)]) {
-        Err(Stop::BugCheck(data)) => assert_eq!(data.code, 0xc2),
+        Err(NoReturn::BugCheck(data)) => assert_eq!(data.code, 0xc2),
         other => panic!("no bug check: {other:?}"),
     }
 }

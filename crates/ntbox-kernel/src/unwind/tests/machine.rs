@@ -3,10 +3,10 @@
 use ntbox_host::context::{Context, RSP};
 use ntbox_host::driver_mem::Fault;
 
-use crate::unwind::epilogue::Place;
+use crate::unwind::epilogue::CodePosition;
 use crate::unwind::function_table::FunctionEntry;
 use crate::unwind::reader::{Damage, Image, Memory};
-use crate::unwind::virtual_unwind::{Saved, Unwound};
+use crate::unwind::virtual_unwind::{SavedRegisters, UnwoundFrame};
 use crate::unwind::{function_table, virtual_unwind};
 
 /// Where the image lies.
@@ -100,8 +100,13 @@ impl Machine {
     }
 
     /// Unwinds out of the function at `rva`.
-    pub fn unwind(&self, rva: u32, context: &mut Context, kinds: u8) -> Result<Unwound, Damage> {
-        self.unwind_saving(rva, context, kinds, &mut Saved::default())
+    pub fn unwind(
+        &self,
+        rva: u32,
+        context: &mut Context,
+        kinds: u8,
+    ) -> Result<UnwoundFrame, Damage> {
+        self.unwind_saving(rva, context, kinds, &mut SavedRegisters::default())
     }
 
     /// The same, telling where registers were found.
@@ -110,12 +115,12 @@ impl Machine {
         rva: u32,
         context: &mut Context,
         kinds: u8,
-        saved: &mut Saved,
-    ) -> Result<Unwound, Damage> {
+        saved: &mut SavedRegisters,
+    ) -> Result<UnwoundFrame, Damage> {
         let image = self.view();
         let pc = BASE + u64::from(rva);
         let found = function_table::lookup(self, &image, pc)?.expect("a function at the address");
-        let place = Place {
+        let place = CodePosition {
             memory: self,
             image: &image,
             entry: found.entry,

@@ -5,7 +5,7 @@ use ntbox_host::context::RSP;
 
 use super::machine::{BASE, Machine, STACK, bytes, code, registers, word_at};
 use crate::unwind::unwind_info::{EHANDLER, Handler, UHANDLER};
-use crate::unwind::virtual_unwind::Saved;
+use crate::unwind::virtual_unwind::SavedRegisters;
 
 /// Version 1 without flags; prologue size, number of codes, frame register.
 fn head(prologue: u8, count: u8, frame: u8) -> [u8; 4] {
@@ -21,7 +21,7 @@ fn unwind_undoes_pushes_and_allocations_in_reverse() {
         &[code(7, 2, 4), code(3, 0, 15), code(1, 0, 3)],
     );
     let mut context = registers(0x400);
-    let mut saved = Saved::default();
+    let mut saved = SavedRegisters::default();
     let unwound = machine
         .unwind_saving(0x110, &mut context, 0, &mut saved)
         .expect("whole");
@@ -98,7 +98,7 @@ fn unwind_restores_registers_saved_by_moves() {
     ];
     machine.function(head(30, 12, 0), &codes);
     let mut context = registers(0x200);
-    let mut saved = Saved::default();
+    let mut saved = SavedRegisters::default();
     machine
         .unwind_saving(0x150, &mut context, 0, &mut saved)
         .expect("whole");

@@ -1,4 +1,4 @@
-use ntbox_host::gate::Stop;
+use ntbox_host::gate::NoReturn;
 
 use super::*;
 use crate::cm::rtl_registry::RtlCreateRegistryKey;
@@ -251,7 +251,7 @@ fn direct_query_of_untrusted_hive_without_typecheck_is_reported() {
     let unchecked = table(DIRECT);
     let arguments = |table: &[Entry; 2]| [USER, address(path.as_slice()), address(table), 0, 0];
     match call(RtlQueryRegistryValues, &arguments(&unchecked)) {
-        Err(Stop::BugCheck(data)) => assert_eq!((data.code, data.parameters[0]), (0x139, 8)),
+        Err(NoReturn::BugCheck(data)) => assert_eq!((data.code, data.parameters[0]), (0x139, 8)),
         other => panic!("the kernel did not stop: {other:?}"),
     }
     assert_eq!(

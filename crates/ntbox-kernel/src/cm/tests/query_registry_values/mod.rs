@@ -43,9 +43,9 @@ struct Entry {
     default_length: u32,
 }
 
-/// What the routine was called with.
+/// A call of the routine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Seen {
+struct RoutineCall {
     name: Option<String>,
     kind: u32,
     data: Vec<u8>,
@@ -54,7 +54,7 @@ struct Seen {
 }
 
 thread_local! {
-    static SEEN: RefCell<Vec<Seen>> = const { RefCell::new(Vec::new()) };
+    static SEEN: RefCell<Vec<RoutineCall>> = const { RefCell::new(Vec::new()) };
     static ANSWER: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -74,7 +74,7 @@ extern "win64" fn routine(
     let mut bytes = vec![0; length as usize];
     driver_mem::read_bytes(data, &mut bytes).expect("data");
     SEEN.with_borrow_mut(|seen| {
-        seen.push(Seen {
+        seen.push(RoutineCall {
             name,
             kind,
             data: bytes,
@@ -89,7 +89,7 @@ fn routine_at() -> u64 {
     routine as *const () as u64
 }
 
-fn seen() -> Vec<Seen> {
+fn seen() -> Vec<RoutineCall> {
     SEEN.take()
 }
 
@@ -109,8 +109,8 @@ fn query(path: &str, mut table: Vec<Entry>) -> u32 {
     )
 }
 
-fn one(name: &str, kind: u32, data: &[u8], entry_context: u64) -> Seen {
-    Seen {
+fn one(name: &str, kind: u32, data: &[u8], entry_context: u64) -> RoutineCall {
+    RoutineCall {
         name: Some(name.to_owned()),
         kind,
         data: data.to_vec(),
@@ -263,7 +263,7 @@ fn query_without_name_calls_routine_per_value() {
         [one("a", DWORD, &[1, 0, 0, 0], 0), one("b", BINARY, &[2], 0)]
     );
     assert_eq!(query(&path, vec![all(NOVALUE)]), 0);
-    let called = Seen {
+    let called = RoutineCall {
         name: None,
         kind: NONE,
         data: Vec::new(),
