@@ -226,7 +226,9 @@ fn check_clean(how: u32, report: &Report) {
 
 #[test]
 fn mistakes_with_locks_and_objects_are_found_once_each_with_names() {
-    LOCKS.into_iter().for_each(|mistake| check(mistake, locks));
+    for mistake in LOCKS {
+        check(mistake, locks);
+    }
 }
 
 #[test]
@@ -236,7 +238,7 @@ fn correct_twins_with_locks_and_objects_are_clean() {
     }
 }
 
-/// KeLowerIrql behind a look at the IRQL is no KeRaiseIrql.
+/// `KeLowerIrql` behind a read of the IRQL is no `KeRaiseIrql`.
 #[test]
 fn inline_lower_after_a_comparison_is_clean() {
     check_clean(17, &locks(17, false));
@@ -244,7 +246,9 @@ fn inline_lower_after_a_comparison_is_clean() {
 
 #[test]
 fn second_reads_of_what_decided_are_found() {
-    USER.into_iter().for_each(|mistake| check(mistake, user));
+    for mistake in USER {
+        check(mistake, user);
+    }
 }
 
 #[test]

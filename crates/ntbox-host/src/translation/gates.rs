@@ -1,7 +1,7 @@
 //! The gates out of the code cache, and the jump into it.
 //!
 //! A gate saves the driver's registers on the host stack, calls a function of
-//! [`transfer`](super::transfer), and goes on where that says with the registers that it
+//! [`transfer`], and goes on where that says with the registers that it
 //! left.
 
 use std::arch::naked_asm;

@@ -3,8 +3,8 @@
 //!
 //! While translation is on, nothing that belongs to a driver is executable but the
 //! cache. What the kernel sees of a driver (contexts, stacks, return addresses) is
-//! original; the ways into the cache are [`place_context`] and the jump of [`gates`], the ways
-//! out of it in a signal are those of [`interruption`].
+//! original; the ways into the cache are [`place_context`] and the jump of `gates`, the ways
+//! out of it in a signal are those of `interruption`.
 
 mod cache_memory;
 mod code_map;

@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(
             text,
             "pool-leak (always): Pool is not freed at unload; 0xC4 (0x62)\n\
-             double-fetch (strict): A request reads the same user memory twice\n\
+             double-fetch (standard): A request reads the same user memory twice\n\
              2 rules; `ntbox explain RULE` has more\n"
         );
     }
