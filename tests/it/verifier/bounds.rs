@@ -29,7 +29,7 @@ const DRIVER: Driver = Driver {
         planted(
             "ReadAcross",
             0,
-            "5 bytes before the end of a block of 61 bytes",
+            "the last 3 bytes past the end of a block of 61 bytes",
         ),
         planted(
             "WritePast",
@@ -39,7 +39,7 @@ const DRIVER: Driver = Driver {
         planted(
             "CopyPast",
             0,
-            "61 bytes before the end of a block of 61 bytes",
+            "the last 3 bytes past the end of a block of 61 bytes",
         ),
         planted(
             "MeasurePast",

@@ -35,8 +35,10 @@ pub fn checked(access: &CheckedAccess<'_>) {
     let position = if range.start < start {
         format!("{} before the start", counted(start - range.start))
     } else if range.start < start + size {
-        let inside = start + size - range.start;
-        format!("{} before the end", counted(inside))
+        format!(
+            "the last {} past the end",
+            counted(range.end - start - size)
+        )
     } else {
         format!("{} past the end", counted(range.start - start - size))
     };

@@ -144,14 +144,15 @@ pub fn broken_by_access(
     guarded: bool,
 ) -> Option<(&'static Rule, String)> {
     let irql = cpu::irql();
-    let (rule, why) = if irql >= cpu::DISPATCH_LEVEL {
-        let locked = with(|memory| memory.mdls.locked_within(range.start, 1).is_some());
-        if locked {
-            return None;
-        }
+    let is_high = irql >= cpu::DISPATCH_LEVEL;
+    if is_high && with(|memory| memory.mdls.locked_within(range.start, 1).is_some()) {
+        return None;
+    }
+    // One finding an access; a rule that is left out does not hide the next one.
+    let (rule, why) = if is_high && stack_trace_db::reports(rules::USER_ACCESS_IRQL) {
         let why = format!("at IRQL {irql}, maximum is 1; an absent page cannot be fetched there");
         (rules::USER_ACCESS_IRQL, why)
-    } else if !guarded {
+    } else if !guarded && stack_trace_db::reports(rules::USER_ACCESS_WITHOUT_SEH) {
         let why = "outside of an exception handler; a program can free its memory at any time";
         (rules::USER_ACCESS_WITHOUT_SEH, why.to_owned())
     } else if !COMPARES.load(Ordering::Relaxed) && is_unprobed(range.start) {
