@@ -110,7 +110,7 @@ pub struct FileRequest {
     pub data: Data,
 }
 
-/// How the data of an [`FileRequest`] request moves.
+/// How the data of a [`FileRequest`] moves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Data {
     /// There is none.
